@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 LOST = (aiormq.exceptions.AMQPError, ConnectionError, OSError, TimeoutError)
-DEADLINE_HEADER = "deadline"
+DEADLINE_HEADER = "deadline_ms"  # a whole number: AMQP clients send floats in 32 bits
 
 
 class RabbitTransport(Transport):
@@ -316,7 +316,7 @@ class _RabbitDelivery(Delivery):
                 body=message.body,
                 correlation_id=properties.correlation_id or "",
                 reply_to=properties.reply_to or "",
-                deadline=headers.get(DEADLINE_HEADER),
+                deadline=headers[DEADLINE_HEADER] / 1000 if DEADLINE_HEADER in headers else None,
             ),
             message.routing_key or "",
             bool(message.redelivered),
@@ -424,7 +424,7 @@ def _properties(envelope: Envelope) -> Basic.Properties:
         reply_to=envelope.reply_to or None,
         delivery_mode=2 if envelope.persistent else 1,
         expiration=expiration,
-        headers=None if envelope.deadline is None else {DEADLINE_HEADER: envelope.deadline},
+        headers=None if envelope.deadline is None else {DEADLINE_HEADER: round(envelope.deadline * 1000)},
     )
 
 

@@ -35,7 +35,7 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 class TextFormatter(logging.Formatter):
     """`2026-11-23 12:00:00.123 catalog INFO Task finished action=task_finished task_id=...`."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self, service: str) -> None:
         super().__init__(f"%(asctime)s.%(msecs)03d {service} %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
