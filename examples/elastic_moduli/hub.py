@@ -1,0 +1,160 @@
+"""All that the study asks of DLHub: start a hub, publish a folder or an estimator, run, map.
+
+Nothing else in this example talks to the client or to the `dlhub` command.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+_CREATORS = ["Developers, DLHub"]
+_PUBLIC = ["public"]
+#: Waking the first replica of a model on a busy machine takes seconds; a minute means trouble.
+_RUN_TIMEOUT_S = 120.0
+_UP_TIMEOUT_S, _TOKEN_TIMEOUT_S, _DOWN_TIMEOUT_S = 180.0, 30.0, 120.0
+
+
+class Client(Protocol):
+    """The part of DLHubClient that is used here."""
+
+    def publish_servable(self, model: Any) -> Any: ...
+
+    def easy_publish(
+        self,
+        title: str,
+        creators: Any,
+        short_name: str,
+        servable_type: Any,
+        serv_options: dict[str, Any],
+        *,
+        visible_to: Any,
+    ) -> Any: ...
+
+    def run(self, name: str, inputs: Any, *, debug: bool, timeout_s: float | None) -> Any: ...
+
+    def map(
+        self,
+        name: str,
+        inputs: Any,
+        *,
+        on_progress: Callable[[int, int], None] | None,
+        timeout_s: float | None,
+    ) -> Any: ...
+
+
+class HubCommandError(RuntimeError):
+    """A `dlhub` command that did not succeed."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version that is ready to run."""
+
+    servable: str  #: owner/name@version
+    publish_s: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from a run."""
+
+    output: Any
+    run_s: float  #: wall clock here
+    model_s: float | None  #: what the model itself took, as the hub reports it
+
+
+class Hub:
+    """A hub through DLHub's client, for this study."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def publish_folder(self, folder: Path) -> Published:
+        """Publish a folder that has a dlhub.json; returns when it is ready."""
+        started = time.perf_counter()
+        return _published(self._client.publish_servable(folder), started)
+
+    def publish_estimator(
+        self, path: Path, name: str, title: str, *, columns: int, serialization: str
+    ) -> Published:
+        """Publish a file with a scikit-learn estimator; returns when it is ready."""
+        options = {"path": str(path), "n_input_columns": columns, "serialization_method": serialization}
+        started = time.perf_counter()
+        version = self._client.easy_publish(title, _CREATORS, name, "sklearn", options, visible_to=_PUBLIC)
+        return _published(version, started)
+
+    def run(self, servable: str, inputs: Any) -> Answer:
+        """Run on one input and wait for the output."""
+        started = time.perf_counter()
+        output, metadata = self._client.run(servable, inputs, debug=True, timeout_s=_RUN_TIMEOUT_S)
+        run_s = time.perf_counter() - started
+        model_ms = metadata.get("timings_ms", {}).get("run")
+        return Answer(output, run_s, None if model_ms is None else model_ms / 1000)
+
+    def map(self, servable: str, inputs: Sequence[Any], on_done: Callable[[int], None]) -> list[Any]:
+        """Run on many inputs, outputs in their order; on_done is told how many are done."""
+
+        def on_progress(done: int, _total: int) -> None:
+            on_done(done)
+
+        return list(
+            self._client.map(servable, list(inputs), on_progress=on_progress, timeout_s=_RUN_TIMEOUT_S)
+        )
+
+
+def _published(version: Any, started: float) -> Published:
+    return Published(f"{version.name}@{version.version}", time.perf_counter() - started)
+
+
+@contextmanager
+def connect(url: str, token: str) -> Iterator[Hub]:
+    """A hub that already runs."""
+    from dlhub_client import DLHubClient  # here, so that all but this works with another client, as in tests
+
+    with DLHubClient(url=url, token=token) as client:
+        yield Hub(client)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A hub of our own on this machine, started and stopped by the `dlhub` command."""
+
+    home: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def up(self) -> str:
+        """Start everything; returns a token when it answers. What the command prints is shown."""
+        self._dlhub("up", "--detach", "--port", str(self.port), timeout_s=_UP_TIMEOUT_S)
+        return self._dlhub("token", timeout_s=_TOKEN_TIMEOUT_S, stdout=subprocess.PIPE).strip()
+
+    def down(self) -> None:
+        """Stop all of it; nothing happens when it does not run."""
+        self._dlhub("down", timeout_s=_DOWN_TIMEOUT_S)
+
+    def _dlhub(self, command: str, *options: str, timeout_s: float, stdout: int | None = None) -> str:
+        program = str(Path(sys.executable).with_name("dlhub"))  # that of this Python's environment
+        arguments = [program, command, "--home", str(self.home), *options]
+        try:
+            done = subprocess.run(arguments, timeout=timeout_s, stdout=stdout, text=True, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise HubCommandError(f"`dlhub {command}` did not succeed: {error}") from error
+        return done.stdout or ""
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,103 @@
+"""What the study finds out about each model, and whether it is what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from examples.elastic_moduli.dataset import TARGETS, Target, Vector
+
+#: Two ways to the same number may add in another order; they may not differ by more than this.
+TOLERANCE = 1e-9
+#: GPa: what a random forest on these features reaches with room to spare.
+FOREST_MAE_LIMIT: dict[Target, float] = {"bulk": 17.0, "shear": 14.0}
+
+LINEAR, FOREST, ENSEMBLE = "Linear regression", "Random forest", "Ensemble of three"
+
+
+@dataclass(frozen=True)
+class Times:
+    """What one model cost, in seconds of wall clock."""
+
+    fit_s: float
+    publish_s: float
+    run_s: float  #: all validation rows through the hub, waking the replica included
+    model_s: float | None  #: of that, what the model itself took; None if the hub did not say
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model on the validation rows of its target."""
+
+    target: Target
+    title: str
+    measured: Vector  #: GPa: the density functional theory values
+    predicted: Vector  #: GPa, through the hub
+    direct: Vector  #: GPa, the same model called here
+    cv_mae: float | None = None  #: GPa, on the training rows
+    times: Times | None = None
+    in_ensemble: bool = False
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error in GPa."""
+        return float(np.abs(self.predicted - self.measured).mean())
+
+    @property
+    def r_squared(self) -> float:
+        residual = ((self.predicted - self.measured) ** 2).sum()
+        return float(1 - residual / ((self.measured - self.measured.mean()) ** 2).sum())
+
+    @property
+    def difference(self) -> float:
+        """Largest difference between the hub's answers and the direct call."""
+        return largest_difference(self.predicted, self.direct)
+
+
+def largest_difference(came: object, expected: Vector) -> float:
+    """Largest difference between two arrays, relative where values exceed one; infinite if shapes differ."""
+    values = np.asarray(came, dtype=np.float64)
+    if values.shape != expected.shape:
+        return np.inf
+    difference = np.abs(values - expected) / np.maximum(1.0, np.abs(expected))
+    # A NaN equals nothing, and must not pass for equality.
+    return float(np.where(np.isnan(difference), np.inf, difference).max(initial=0.0))
+
+
+def ensemble_of(members: Sequence[Scored]) -> Scored:
+    """The mean of the members' predictions."""
+    first = members[0]
+    predicted = np.mean([member.predicted for member in members], axis=0)
+    direct = np.mean([member.direct for member in members], axis=0)
+    return Scored(first.target, ENSEMBLE, first.measured, predicted, direct)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold for the study to have succeeded."""
+
+    passed: bool
+    text: str
+
+
+def agreement(what: str, difference: float) -> Check:
+    text = f"{what}: largest difference to the direct call {difference:.1e} (allowed {TOLERANCE:.0e})"
+    return Check(difference <= TOLERANCE, text)
+
+
+def quality(scored: Sequence[Scored]) -> list[Check]:
+    """Whether each target's forest is as good as it should be, and better than linear regression."""
+    checks = []
+    for target, limit in FOREST_MAE_LIMIT.items():
+        mae = {model.title: model.mae for model in scored if model.target == target}
+        forest, linear = mae[FOREST], mae[LINEAR]
+        text = f"{target} modulus: random forest {forest:.1f} GPa (limit {limit:.0f}, linear {linear:.1f})"
+        checks.append(Check(forest <= limit and forest < linear, text))
+    return checks
+
+
+def in_order(scored: Sequence[Scored]) -> list[Scored]:
+    """Target by target, the smallest error first."""
+    return sorted(scored, key=lambda model: (TARGETS.index(model.target), model.mae))

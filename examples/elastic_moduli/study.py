@@ -1,0 +1,165 @@
+"""The study, step by step: featurise, train, publish, run, compare.
+
+The steps are functions of a Study (a hub, how much work, where to report), in the order in which `conduct`
+calls them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from examples.elastic_moduli import models
+from examples.elastic_moduli.dataset import TARGETS, Matrix, Part, Rows, Target, load
+from examples.elastic_moduli.featuriser.featurise import featurise
+from examples.elastic_moduli.hub import Hub, Published
+from examples.elastic_moduli.models import Trained
+from examples.elastic_moduli.progress import stage
+from examples.elastic_moduli.results import Check, Scored, Times, agreement, ensemble_of, largest_difference
+
+_FEATURISER = Path(__file__).with_name("featuriser")
+#: The model whose validation rows also go through the hub one by one.
+_ROW_BY_ROW = "bulk-modulus-gradient-boosting"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the steps need."""
+
+    hub: Hub
+    console: Console
+    trees: int = models.TREES
+    train_rows: int | None = None  #: at most so many for each target; None: all
+    val_rows: int | None = None
+
+    def rows(self, part: Part) -> dict[Target, Rows]:
+        at_most = self.train_rows if part == "train" else self.val_rows
+        return {target: load(target, part, at_most) for target in TARGETS}
+
+
+def quick(hub: Hub, console: Console) -> Study:
+    """A study that tries the hub, not the models."""
+    return Study(hub, console, trees=10, train_rows=300, val_rows=60)
+
+
+def conduct(study: Study) -> tuple[list[Scored], list[Check]]:
+    """All models and both ensembles on the validation rows, and what was checked on the way."""
+    held_out = study.rows("val")
+    features, checks = featurise_through_hub(study, held_out)
+    trained = train(study)
+    published = publish(study, trained)
+    scored = run(study, trained, published, features, held_out)
+    checks += [agreement(f"{m.target} modulus, {m.title.lower()}", m.difference) for m in scored]
+    model = next(model for model in trained if model.name == _ROW_BY_ROW)
+    checks.append(map_rows(study, model, published[model.name], features[model.target]))
+    ensembles = [ensemble_of([m for m in scored if m.target == t and m.in_ensemble]) for t in TARGETS]
+    return scored + ensembles, checks
+
+
+def featurise_through_hub(
+    study: Study, held_out: Mapping[Target, Rows]
+) -> tuple[dict[Target, Matrix], list[Check]]:
+    """Publish the featuriser and let it make the features of the validation rows."""
+    features: dict[Target, Matrix] = {}
+    checks = []
+    with stage(study.console, "Features through the hub", 1 + len(held_out)) as bar:
+        bar.doing("publishing the featuriser")
+        version = study.hub.publish_folder(_FEATURISER)
+        bar.done(f"published {version.servable} in {version.publish_s:.1f} s")
+        for target, rows in held_out.items():
+            bar.doing(f"{target} rows")
+            answer = study.hub.run(version.servable, rows.formulas)
+            difference = largest_difference(answer.output, featurise(rows.formulas))
+            checks.append(agreement(f"features of the {target} rows", difference))
+            features[target] = np.asarray(answer.output, dtype=np.float64)
+            shape = " x ".join(map(str, features[target].shape))
+            bar.done(f"{target} rows: {shape} features in {answer.run_s:.2f} s")
+    return features, checks
+
+
+def train(study: Study) -> list[Trained]:
+    """Cross-validate and fit all models on the training rows."""
+    training = {t: (featurise(rows.formulas), rows.moduli) for t, rows in study.rows("train").items()}
+    with stage(study.console, "Cross-validating and fitting", models.fits_needed(training)) as bar:
+
+        def on_fit(what: str) -> None:
+            bar.doing(what)
+            bar.done()
+
+        trained = models.train(training, study.trees, on_fit)
+        for model in trained:
+            error = f"cross-validated error {model.cv_mae:.1f} GPa"
+            bar.done(f"{model.title}: {error}, fitted in {model.fit_s:.1f} s", steps=0)
+    return trained
+
+
+def publish(study: Study, trained: Sequence[Trained]) -> dict[str, Published]:
+    """Publish all models through the hub; by the model's name."""
+    published = {}
+    with tempfile.TemporaryDirectory() as folder, stage(study.console, "Publishing", len(trained)) as bar:
+        for model in trained:
+            bar.doing(model.name)
+            path = models.save(model, Path(folder))
+            columns = int(model.estimator.n_features_in_)
+            version = study.hub.publish_estimator(
+                path, model.name, model.title, columns=columns, serialization=model.recipe.serialization
+            )
+            published[model.name] = version
+            size_mb = path.stat().st_size / 1e6
+            bar.done(f"published {version.servable}, {size_mb:.1f} MB, in {version.publish_s:.1f} s")
+    return published
+
+
+def run(
+    study: Study,
+    trained: Sequence[Trained],
+    published: Mapping[str, Published],
+    features: Mapping[Target, Matrix],
+    held_out: Mapping[Target, Rows],
+) -> list[Scored]:
+    """Run every model on all validation rows of its target at once."""
+    chosen = {member.name for target in TARGETS for member in models.top_three(list(trained), target)}
+    scored = []
+    with stage(study.console, "Running", len(trained)) as bar:
+        for model in trained:
+            bar.doing(model.name)
+            version, inputs = published[model.name], features[model.target]
+            answer = study.hub.run(version.servable, inputs)
+            result = Scored(
+                target=model.target,
+                title=model.recipe.title,
+                measured=held_out[model.target].moduli,
+                predicted=np.asarray(answer.output, dtype=np.float64),
+                direct=model.estimator.predict(inputs),
+                cv_mae=model.cv_mae,
+                times=Times(model.fit_s, version.publish_s, answer.run_s, answer.model_s),
+                in_ensemble=model.name in chosen,
+            )
+            scored.append(result)
+            bar.done(f"{model.name}: {len(inputs)} rows in {answer.run_s:.2f} s, error {result.mae:.1f} GPa")
+    return scored
+
+
+def map_rows(study: Study, model: Trained, version: Published, features: Matrix) -> Check:
+    """Run one model row by row: each row a run of its own, spread and gathered by the hub."""
+    with stage(study.console, "Row by row", len(features)) as bar:
+        bar.doing(model.name)
+        reported = 0
+
+        def on_done(done: int) -> None:
+            nonlocal reported
+            bar.done(steps=done - reported)
+            reported = done
+
+        started = time.perf_counter()
+        outputs = study.hub.map(version.servable, [row[np.newaxis] for row in features], on_done)
+        map_s = time.perf_counter() - started
+        bar.done(f"{model.name}: {len(outputs)} runs of one row in {map_s:.2f} s", steps=0)
+    difference = largest_difference(np.array(outputs), model.estimator.predict(features)[:, np.newaxis])
+    return agreement(f"{model.name}, row by row", difference)

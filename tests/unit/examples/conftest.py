@@ -1,0 +1,95 @@
+"""A client that answers as a hub would, in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from examples.elastic_moduli.featuriser.featurise import featurise
+from examples.elastic_moduli.hub import Hub
+from proto_msgs.errors import NotFound
+
+
+class FakeClient:
+    """Keeps what is published as a function; `run` calls it."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[[Any], Any]] = {}
+        self.published: list[dict[str, Any]] = []
+        self.offset = 0.0  #: added to every estimator's output, to be caught
+
+    def publish_servable(self, model: Any) -> Any:
+        assert (Path(model) / "dlhub.json").is_file()
+        return self._add("elastic-features", featurise, {"folder": Path(model)})
+
+    def easy_publish(
+        self,
+        title: str,
+        creators: Any,
+        short_name: str,
+        servable_type: str,
+        serv_options: dict[str, Any],
+        *,
+        visible_to: Any,
+    ) -> Any:
+        estimator = joblib.load(serv_options["path"])  # reads plain pickles too
+        facts = {"title": title, "type": servable_type, "visible_to": visible_to, **serv_options}
+        return self._add(short_name, lambda inputs: estimator.predict(inputs) + self.offset, facts)
+
+    def _add(self, name: str, function: Callable[[Any], Any], facts: dict[str, Any]) -> Any:
+        self.functions[f"me/{name}@1"] = function
+        self.published.append({"name": name, **facts})
+        return SimpleNamespace(name=f"me/{name}", version=1)
+
+    def run(self, name: str, inputs: Any, *, debug: bool, timeout_s: float | None) -> Any:
+        if name not in self.functions:
+            raise NotFound(f"there is no servable {name}")
+        return self.functions[name](inputs), {"timings_ms": {"run": 1.5}}
+
+    def map(
+        self,
+        name: str,
+        inputs: Sequence[Any],
+        *,
+        on_progress: Callable[[int, int], None] | None,
+        timeout_s: float | None,
+    ) -> Any:
+        outputs = []
+        for done, row in enumerate(inputs, start=1):
+            outputs.append(np.asarray(self.functions[name](row)))
+            if on_progress:
+                on_progress(done, len(inputs))
+        return outputs
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def fake_hub(client: FakeClient) -> Hub:
+    return Hub(client)
+
+
+@pytest.fixture
+def dlhub_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Puts a `dlhub` beside Python that writes down how it is called; its `up` fails if a file says so."""
+    program = tmp_path / "bin" / "dlhub"
+    program.parent.mkdir()
+    log = tmp_path / "calls"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {log}\n'
+        f'[ "$1" = up ] && [ -e {tmp_path}/up-fails ] && exit 3\n'
+        '[ "$1" = token ] && echo secret-token\nexit 0\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    return lambda: log.read_text().splitlines()
