@@ -125,7 +125,10 @@ def _study(options: Options, running: hub.Hub, console: Console) -> list[Check]:
     scored, checks = study.conduct(work)
     console.rule("[bold]Results", align="left")
     console.print(
-        report.table(scored, "* in the ensemble. CV: 5-fold on the training rows. run: replica woken first")
+        report.table(
+            scored,
+            "* in the ensemble. run: waking the replica included",
+        )
     )
     options.output.mkdir(parents=True, exist_ok=True)
     picture = options.output / PICTURE

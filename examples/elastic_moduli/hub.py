@@ -22,10 +22,15 @@ _RUN_TIMEOUT_S = 120.0
 _UP_TIMEOUT_S, _TOKEN_TIMEOUT_S, _DOWN_TIMEOUT_S = 180.0, 30.0, 120.0
 
 
+OnProgress = Callable[[Any], None]
+"""Takes the client's Progress: its stage, the step of a build, the items of a map that are done."""
+OnStep = Callable[[str], None]
+
+
 class Client(Protocol):
     """The part of DLHubClient that is used here."""
 
-    def publish_servable(self, model: Any) -> Any: ...
+    def publish_servable(self, model: Any, *, on_progress: OnProgress | None) -> Any: ...
 
     def easy_publish(
         self,
@@ -36,6 +41,7 @@ class Client(Protocol):
         serv_options: dict[str, Any],
         *,
         visible_to: Any,
+        on_progress: OnProgress | None,
     ) -> Any: ...
 
     def run(self, name: str, inputs: Any, *, debug: bool, timeout_s: float | None) -> Any: ...
@@ -45,7 +51,7 @@ class Client(Protocol):
         name: str,
         inputs: Any,
         *,
-        on_progress: Callable[[int, int], None] | None,
+        on_progress: OnProgress | None,
         timeout_s: float | None,
     ) -> Any: ...
 
@@ -77,18 +83,20 @@ class Hub:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def publish_folder(self, folder: Path) -> Published:
-        """Publish a folder that has a dlhub.json; returns when it is ready."""
+    def publish_folder(self, folder: Path, on_step: OnStep) -> Published:
+        """Publish a folder that has a dlhub.json; returns when it is ready. on_step is told what goes on."""
         started = time.perf_counter()
-        return _published(self._client.publish_servable(folder), started)
+        return _published(self._client.publish_servable(folder, on_progress=_telling(on_step)), started)
 
     def publish_estimator(
-        self, path: Path, name: str, title: str, *, columns: int, serialization: str
+        self, path: Path, name: str, title: str, on_step: OnStep, *, columns: int, serialization: str
     ) -> Published:
         """Publish a file with a scikit-learn estimator; returns when it is ready."""
         options = {"path": str(path), "n_input_columns": columns, "serialization_method": serialization}
         started = time.perf_counter()
-        version = self._client.easy_publish(title, _CREATORS, name, "sklearn", options, visible_to=_PUBLIC)
+        version = self._client.easy_publish(
+            title, _CREATORS, name, "sklearn", options, visible_to=_PUBLIC, on_progress=_telling(on_step)
+        )
         return _published(version, started)
 
     def run(self, servable: str, inputs: Any) -> Answer:
@@ -102,16 +110,23 @@ class Hub:
     def map(self, servable: str, inputs: Sequence[Any], on_done: Callable[[int], None]) -> list[Any]:
         """Run on many inputs, outputs in their order; on_done is told how many are done."""
 
-        def on_progress(done: int, _total: int) -> None:
-            on_done(done)
+        def on_progress(progress: Any) -> None:
+            on_done(progress.done)
 
         return list(
             self._client.map(servable, list(inputs), on_progress=on_progress, timeout_s=_RUN_TIMEOUT_S)
         )
 
 
+def _telling(on_step: OnStep) -> OnProgress:
+    def on_progress(progress: Any) -> None:
+        on_step(progress.step or progress.stage)
+
+    return on_progress
+
+
 def _published(version: Any, started: float) -> Published:
-    return Published(f"{version.name}@{version.version}", time.perf_counter() - started)
+    return Published(version.exact_name, time.perf_counter() - started)
 
 
 @contextmanager

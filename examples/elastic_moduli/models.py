@@ -100,6 +100,8 @@ RECIPES = (
 )
 
 Training = Mapping[Target, tuple[Matrix, Vector]]
+OnFit = Callable[[str, Trained | None], None]
+"""Is told after each fit what was fitted, and the model if this was the last of its fits."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +125,24 @@ def fits_needed(training: Training) -> int:
     return len(training) * len(RECIPES) * (FOLDS + 1)
 
 
-def train(training: Training, trees: int, on_fit: Callable[[str], None]) -> list[Trained]:
-    """Cross-validate and fit all models for all targets, in the order of RECIPES.
-
-    on_fit is called after each fit with what was fitted.
-    """
+def train(training: Training, trees: int, on_fit: OnFit) -> list[Trained]:
+    """Cross-validate and fit all models for all targets; target by target, in the order of RECIPES."""
     jobs = [_Job(t, r, fold) for r in reversed(RECIPES) for t in training for fold in (None, *range(FOLDS))]
     fitted: dict[_Job, _Fitted] = {}
+    trained: dict[tuple[Target, Recipe], Trained] = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         futures = {pool.submit(_fit, job, *training[job.target], trees): job for job in jobs}
         try:
             for future in as_completed(futures):
                 job = futures[future]
                 fitted[job] = future.result()
-                on_fit(f"{job.target} modulus, {job.recipe.title.lower()}")
+                model = _assemble(job, fitted, len(training[job.target][1]))
+                if model is not None:
+                    trained[job.target, job.recipe] = model
+                on_fit(f"{job.target} modulus, {job.recipe.title.lower()}", model)
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is begun
-    return [_assemble(t, r, fitted, len(y)) for t, (_, y) in training.items() for r in RECIPES]
+    return [trained[target, recipe] for target in training for recipe in RECIPES]
 
 
 def _fit(job: _Job, features: Matrix, moduli: Vector, trees: int) -> _Fitted:
@@ -162,10 +165,14 @@ def _rows_of(fold: int | None, count: int) -> tuple[Any, Any]:
     return used, held_out
 
 
-def _assemble(target: Target, recipe: Recipe, fitted: Mapping[_Job, _Fitted], rows: int) -> Trained:
-    final = fitted[_Job(target, recipe, None)]
-    errors = sum(fitted[_Job(target, recipe, fold)].error_sum for fold in range(FOLDS))
-    return Trained(target, recipe, final.estimator, errors / rows, final.fit_s)
+def _assemble(job: _Job, fitted: Mapping[_Job, _Fitted], rows: int) -> Trained | None:
+    """The model that this job is part of, once all its fits are there."""
+    final = fitted.get(_Job(job.target, job.recipe, None))
+    folds = [fitted.get(_Job(job.target, job.recipe, fold)) for fold in range(FOLDS)]
+    error_sums = [fold.error_sum for fold in folds if fold is not None]
+    if final is None or len(error_sums) < FOLDS:
+        return None
+    return Trained(job.target, job.recipe, final.estimator, sum(error_sums) / rows, final.fit_s)
 
 
 def top_three(trained: list[Trained], target: Target) -> list[Trained]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from examples.elastic_moduli.results import Check, Scored, Times, in_order
 
-_COLUMNS = ("CV MAE\nGPa", "MAE\nGPa", "R²\n", "fit\ns", "publish\ns", "run\ns", "model\nms")
+_COLUMNS = ("CV MAE\nGPa", "MAE\nGPa", "fit\ns", "publish\ns", "run\ns", "model\nms")
 
 
 def table(scored: Sequence[Scored], caption: str) -> Table:
@@ -37,7 +37,7 @@ def table(scored: Sequence[Scored], caption: str) -> Table:
 def _row(model: Scored) -> list[str]:
     title = f"{model.title} *" if model.in_ensemble else model.title
     cv_mae = "" if model.cv_mae is None else f"{model.cv_mae:.2f}"
-    return [model.target, title, cv_mae, f"{model.mae:.2f}", f"{model.r_squared:.2f}", *_times(model.times)]
+    return [model.target, title, cv_mae, f"{model.mae:.2f}", *_times(model.times)]
 
 
 def _times(times: Times | None) -> list[str]:

@@ -20,7 +20,7 @@ from examples.elastic_moduli.dataset import TARGETS, Matrix, Part, Rows, Target,
 from examples.elastic_moduli.featuriser.featurise import featurise
 from examples.elastic_moduli.hub import Hub, Published
 from examples.elastic_moduli.models import Trained
-from examples.elastic_moduli.progress import stage
+from examples.elastic_moduli.progress import Stage, stage
 from examples.elastic_moduli.results import Check, Scored, Times, agreement, ensemble_of, largest_difference
 
 _FEATURISER = Path(__file__).with_name("featuriser")
@@ -69,8 +69,8 @@ def featurise_through_hub(
     features: dict[Target, Matrix] = {}
     checks = []
     with stage(study.console, "Features through the hub", 1 + len(held_out)) as bar:
-        bar.doing("publishing the featuriser")
-        version = study.hub.publish_folder(_FEATURISER)
+        bar.doing("featuriser")
+        version = study.hub.publish_folder(_FEATURISER, lambda step: bar.doing(f"featuriser, {step}"))
         bar.done(f"published {version.servable} in {version.publish_s:.1f} s")
         for target, rows in held_out.items():
             bar.doing(f"{target} rows")
@@ -88,15 +88,15 @@ def train(study: Study) -> list[Trained]:
     training = {t: (featurise(rows.formulas), rows.moduli) for t, rows in study.rows("train").items()}
     with stage(study.console, "Cross-validating and fitting", models.fits_needed(training)) as bar:
 
-        def on_fit(what: str) -> None:
+        def on_fit(what: str, model: Trained | None) -> None:
             bar.doing(what)
-            bar.done()
+            bar.done(None if model is None else _trained_line(model))
 
-        trained = models.train(training, study.trees, on_fit)
-        for model in trained:
-            error = f"cross-validated error {model.cv_mae:.1f} GPa"
-            bar.done(f"{model.title}: {error}, fitted in {model.fit_s:.1f} s", steps=0)
-    return trained
+        return models.train(training, study.trees, on_fit)
+
+
+def _trained_line(model: Trained) -> str:
+    return f"{model.name}: fitted in {model.fit_s:.1f} s, CV error {model.cv_mae:.1f} GPa"
 
 
 def publish(study: Study, trained: Sequence[Trained]) -> dict[str, Published]:
@@ -104,16 +104,25 @@ def publish(study: Study, trained: Sequence[Trained]) -> dict[str, Published]:
     published = {}
     with tempfile.TemporaryDirectory() as folder, stage(study.console, "Publishing", len(trained)) as bar:
         for model in trained:
-            bar.doing(model.name)
-            path = models.save(model, Path(folder))
-            columns = int(model.estimator.n_features_in_)
-            version = study.hub.publish_estimator(
-                path, model.name, model.title, columns=columns, serialization=model.recipe.serialization
-            )
+            version, size_mb = _publish_one(study, model, Path(folder), bar)
             published[model.name] = version
-            size_mb = path.stat().st_size / 1e6
             bar.done(f"published {version.servable}, {size_mb:.1f} MB, in {version.publish_s:.1f} s")
     return published
+
+
+def _publish_one(study: Study, model: Trained, folder: Path, bar: Stage) -> tuple[Published, float]:
+    """The version, and the size of the model's file in MB."""
+    bar.doing(model.name)
+    path = models.save(model, folder)
+    version = study.hub.publish_estimator(
+        path,
+        model.name,
+        model.title,
+        lambda step: bar.doing(f"{model.name}, {step}"),
+        columns=int(model.estimator.n_features_in_),
+        serialization=model.recipe.serialization,
+    )
+    return version, path.stat().st_size / 1e6
 
 
 def run(

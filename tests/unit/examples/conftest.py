@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
 
+from dlhub_client.models import Progress, Published
 from examples.elastic_moduli.featuriser.featurise import featurise
 from examples.elastic_moduli.hub import Hub
 from proto_msgs.errors import NotFound
@@ -25,7 +25,7 @@ class FakeClient:
         self.published: list[dict[str, Any]] = []
         self.offset = 0.0  #: added to every estimator's output, to be caught
 
-    def publish_servable(self, model: Any) -> Any:
+    def publish_servable(self, model: Any, *, on_progress: Callable[[Progress], None] | None) -> Any:
         assert (Path(model) / "dlhub.json").is_file()
         return self._add("elastic-features", featurise, {"folder": Path(model)})
 
@@ -38,7 +38,11 @@ class FakeClient:
         serv_options: dict[str, Any],
         *,
         visible_to: Any,
+        on_progress: Callable[[Progress], None] | None,
     ) -> Any:
+        assert on_progress is not None
+        on_progress(Progress(stage="upload"))
+        on_progress(Progress(stage="build", step="lock"))
         estimator = joblib.load(serv_options["path"])  # reads plain pickles too
         facts = {"title": title, "type": servable_type, "visible_to": visible_to, **serv_options}
         return self._add(short_name, lambda inputs: estimator.predict(inputs) + self.offset, facts)
@@ -46,7 +50,9 @@ class FakeClient:
     def _add(self, name: str, function: Callable[[Any], Any], facts: dict[str, Any]) -> Any:
         self.functions[f"me/{name}@1"] = function
         self.published.append({"name": name, **facts})
-        return SimpleNamespace(name=f"me/{name}", version=1)
+        return Published(
+            name=f"me/{name}", version=1, version_id="v", build_id="b", url="http://hub.example", created=True
+        )
 
     def run(self, name: str, inputs: Any, *, debug: bool, timeout_s: float | None) -> Any:
         if name not in self.functions:
@@ -58,14 +64,14 @@ class FakeClient:
         name: str,
         inputs: Sequence[Any],
         *,
-        on_progress: Callable[[int, int], None] | None,
+        on_progress: Callable[[Progress], None] | None,
         timeout_s: float | None,
     ) -> Any:
         outputs = []
         for done, row in enumerate(inputs, start=1):
             outputs.append(np.asarray(self.functions[name](row)))
             if on_progress:
-                on_progress(done, len(inputs))
+                on_progress(Progress(stage="map", done=done, total=len(inputs)))
         return outputs
 
 

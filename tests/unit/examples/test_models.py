@@ -26,7 +26,7 @@ def training() -> dict[Target, tuple[Matrix, Vector]]:
 
 @pytest.fixture(scope="module")
 def trained(training: dict[Target, tuple[Matrix, Vector]]) -> list[Trained]:
-    return models.train(training, trees=5, on_fit=lambda _: None)
+    return models.train(training, trees=5, on_fit=lambda *_: None)
 
 
 def with_error(cv_mae: float, recipe: Recipe, target: Target = "bulk") -> Trained:
@@ -52,15 +52,17 @@ def test_the_cross_validated_error_is_that_of_unseen_rows(
 
 
 def test_every_fit_is_reported(training: dict[Target, tuple[Matrix, Vector]]) -> None:
-    fits: list[str] = []
-    models.train(training, trees=2, on_fit=fits.append)
+    fits: list[tuple[str, Trained | None]] = []
+    trained = models.train(training, trees=2, on_fit=lambda what, model: fits.append((what, model)))
     assert len(fits) == models.fits_needed(training) == 60
+    told = [model.name for _, model in fits if model is not None]
+    assert sorted(told) == sorted(model.name for model in trained)
 
 
 def test_training_again_gives_the_same_models(
     trained: list[Trained], training: dict[Target, tuple[Matrix, Vector]]
 ) -> None:
-    again = models.train(training, trees=5, on_fit=lambda _: None)
+    again = models.train(training, trees=5, on_fit=lambda *_: None)
     features = training["bulk"][0]
     for first, second in zip(trained, again, strict=True):
         assert (first.estimator.predict(features) == second.estimator.predict(features)).all()
