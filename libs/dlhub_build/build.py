@@ -74,7 +74,7 @@ class Built:
 async def build(request: BuildRequest, store: BlobStore, settings: BuildSettings, report: Report) -> Built:
     """Build, or find what was built before.
 
-    Raises BuildFailed, whose details name the step; Unavailable or NotFound for faults of the hub's own parts.
+    Raises BuildFailed, whose details name the step, and NotFound when the store lacks the archive.
     """
     bounded = BoundedReport(report, max_chars=settings.max_log_chars, hidden=_secrets(settings))
     folders = Folders(settings.environments_dir.absolute())

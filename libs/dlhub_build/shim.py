@@ -10,9 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dlhub_build.folders import Folders
-
-MESSAGE_MODULES = ("__init__.py", "codec.py", "worker.py")
-"""What travels of proto_msgs: they need msgpack and pyzmq alone, on Python 3.8."""
+from dlhub_shim import TRAVELS
 
 
 @functools.cache
@@ -20,7 +18,7 @@ def shim_files() -> dict[str, bytes]:
     """Path below the shim's folder and content of each file of the worker."""
     shim, messages = _package("dlhub_shim"), _package("proto_msgs")
     files = {f"dlhub_shim/{path.name}": path.read_bytes() for path in sorted(shim.glob("*.py"))}
-    files |= {f"proto_msgs/{name}": (messages / name).read_bytes() for name in MESSAGE_MODULES}
+    files |= {f"proto_msgs/{name}": (messages / name).read_bytes() for name in TRAVELS}
     # The entry point lies at the top as well: run as a script, it finds its packages beside it.
     return files | {"run_worker.py": (shim / "run_worker.py").read_bytes()}
 

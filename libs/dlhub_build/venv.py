@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -128,7 +129,7 @@ def _is_complete(venv: Path) -> bool:
 
 async def _make(environment: Locked, interpreter: Interpreter, store: BlobStore, uv: Uv, venv: Path) -> None:
     await asyncio.to_thread(shutil.rmtree, venv, ignore_errors=True)  # what a crash left behind
-    links = await _link_wheels(environment.wheels, store, uv.work / "wheels")
+    links = await _link_wheels(environment.wheels, store, uv.work / f"wheels-{secrets.token_hex(4)}")
     size_bytes = await asyncio.to_thread(_installed_bytes, links)
     if size_bytes > uv.settings.max_environment_bytes:
         raise uv.report.failure(f"The environment would take {size_bytes:,} bytes; "

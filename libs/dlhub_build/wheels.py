@@ -58,7 +58,7 @@ class Gathering:
         known = [await self._known(package) for package in packages]
         missing = [package for package, blob in zip(packages, known, strict=True) if blob is None]
         self._announce(packages, missing)
-        (self.uv.work / "downloads").mkdir()
+        (self.uv.work / "downloads").mkdir(exist_ok=True)
         slots = asyncio.Semaphore(self.uv.settings.parallel_downloads)
         failure: Exception | None = None
         try:
@@ -198,6 +198,10 @@ class Download:
                 digest.update(chunk)
                 file.write(chunk)
                 advance(len(chunk))
+            promised = response.headers.get("Content-Length")
+        if promised and size_bytes < int(promised):
+            # Reading in pieces, Python takes a connection that broke for the end.
+            raise OSError(f"the connection broke after {size_bytes:,} of {int(promised):,} bytes")
         if self.source.sha256 not in (None, digest.hexdigest()):
             raise FetchFailed(f"{self.source.name}: what came has another hash than the index promised.")
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgpack
 import pytest
 from pydantic import SecretStr
 
@@ -48,15 +49,17 @@ class Packages:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("msgpack", "pyzmq"):
-            self.wheel(name, "99.0")
+        # The real thing, without its compiled part: the worker needs it.
+        python = Path(msgpack.__file__).parent.glob("*.py")
+        self.wheel("msgpack", "99.0", files={f"msgpack/{path.name}": path.read_text() for path in python})
+        self.wheel("pyzmq", "99.0")
 
-    def wheel(self, name: str, version: str, *requires: str) -> Path:
-        """A pure wheel with one module of the package's name."""
+    def wheel(self, name: str, version: str, *requires: str, files: dict[str, str] | None = None) -> Path:
+        """A pure wheel with the given files, or one module of the package's name."""
         info = f"{name}-{version}.dist-info"
         needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
         files = {
-            f"{name}.py": f"VERSION = {version!r}\n",
+            **(files or {f"{name}.py": f"VERSION = {version!r}\n"}),
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
             f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
