@@ -41,6 +41,7 @@ class RunBatch:
     reply_to: str  #: instance of the gateway that waits; empty for tasks
     answer_key: bytes  #: unguessable; a result without it is refused
     runs: tuple[Run, ...]
+    sent_at: float = 0.0  #: Unix time, seconds; when the sender handed it to the broker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +74,14 @@ def pack_runs(batch: RunBatch) -> bytes:
     """The bytes of a batch of runs."""
     runs = [(run.run_id, run.payload, run.deadline, _pack_blob(run.blob), run.attempts) for run in batch.runs]
     head = (FORMAT, batch.version_id, batch.method, batch.lane.value, batch.reply_to, batch.answer_key)
-    return bytes(msgpack.packb((*head, runs)))
+    return bytes(msgpack.packb((*head, runs, batch.sent_at)))
 
 
 def unpack_runs(body: bytes) -> RunBatch:
     """Read `pack_runs`' bytes. Raises Malformed."""
     try:
-        _, version_id, method, lane, reply_to, answer_key, runs = _array(body, 7)
+        fields = _array(body, 7)
+        _, version_id, method, lane, reply_to, answer_key, runs = fields[:7]
         return RunBatch(
             version_id=version_id,
             method=method,
@@ -87,6 +89,7 @@ def unpack_runs(body: bytes) -> RunBatch:
             reply_to=reply_to,
             answer_key=answer_key,
             runs=tuple(map(_unpack_run, runs)),
+            sent_at=fields[7] if len(fields) > 7 else 0.0,
         )
     except (ValueError, TypeError, IndexError) as error:
         raise Malformed(f"this is not a batch of runs: {error}") from error
@@ -107,7 +110,7 @@ def pack_results(batch: ResultBatch) -> bytes:
 def unpack_results(body: bytes) -> ResultBatch:
     """Read `pack_results`' bytes. Raises Malformed."""
     try:
-        _, site, version_id, answer_key, outcomes = _array(body, 5)
+        _, site, version_id, answer_key, outcomes = _array(body, 5)[:5]
         return ResultBatch(
             site=site,
             version_id=version_id,
@@ -119,11 +122,11 @@ def unpack_results(body: bytes) -> ResultBatch:
 
 
 def _array(body: bytes, fields: int) -> Sequence[Any]:
-    """The first `fields` elements of the array in `body`."""
+    """The array in `body`, which must have at least so many `fields`."""
     array = msgpack.unpackb(body)
     if not isinstance(array, list) or len(array) < fields:
         raise ValueError(f"expected an array of at least {fields} elements")
-    return array[:fields]
+    return array
 
 
 def _pack_blob(blob: BlobRef | None) -> tuple[str, int] | None:

@@ -131,7 +131,7 @@ class SearchServables(Request[Found]):
     """Servables that the caller may discover; the newest ready version of each (or newest of the own)."""
 
     key: ClassVar[str] = "catalog.servable.search"
-    reply: ClassVar[type[Message]] = Found
+    reply: ClassVar = Found  # `type` means a field here
     caller: Principal
     q: str | None = None
     """Words, in any of title, description, authors, methods, domains, tags and name."""

@@ -5,7 +5,7 @@ RabbitMQ (`rabbit`) or in memory (`memory`); both pass one contract suite. On to
 requests with replies, and events; `coalescing` publishes runs in batches.
 """
 
-from dlhub_bus.bus import Bus, Handler
+from dlhub_bus.bus import Bus, Handler, Listener
 from dlhub_bus.coalescing import RunPublisher
 from dlhub_bus.memory import MemoryBroker, MemoryTransport
 from dlhub_bus.rabbit import RabbitTransport
@@ -17,6 +17,7 @@ __all__ = [
     "Delivery",
     "Envelope",
     "Handler",
+    "Listener",
     "MemoryBroker",
     "MemoryTransport",
     "RabbitTransport",

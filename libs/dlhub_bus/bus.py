@@ -23,6 +23,8 @@ from proto_msgs.topics import Exchange, QueueSpec, events_queue, reply_key, repl
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Message)
+Listener = Callable[[Any], None]
+"""A function for one kind of event; must not block."""
 Handler = Callable[[Any], Awaitable[Message]]
 """A function for one kind of request: the request in, the reply out, or a DLHubError raised."""
 FAILURE = "Failure"
@@ -79,7 +81,7 @@ class Bus:
 
     @asynccontextmanager
     async def listen(
-        self, listeners: Mapping[type[Event], Callable[[Any], None]], *, name: str = "main"
+        self, listeners: Mapping[type[Event], Listener], *, name: str = "main"
     ) -> AsyncIterator[None]:
         """Call a listener for each event of its kind, until the context ends.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -101,6 +102,7 @@ class RunPublisher:
             reply_to=self._transport.instance if lane is Lane.INTERACTIVE else "",
             answer_key=batch.answer_key,
             runs=tuple(batch.runs),
+            sent_at=time.time(),
         )
         try:
             await self.publish_batch(message)

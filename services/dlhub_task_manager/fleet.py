@@ -1,0 +1,133 @@
+"""The replicas of one version: starting them, watching that they live, ending them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlhub_task_manager.executor import ServableExecutor
+from dlhub_task_manager.replica import Replica, ReplicaOwner, ReplicaState
+from dlhub_task_manager.site_file import Liveness
+from dlhub_task_manager.switchboard import Switchboard
+
+logger = logging.getLogger(__name__)
+
+Prepare = Callable[[], Awaitable[ServableExecutor]]
+"""Makes the version's environment ready at this site; called before the first replica starts."""
+KEPT_FOLDERS = 5
+"""Folders of ended replicas that are kept per version, for `dlhub logs`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What the fleets of a site share."""
+
+    switchboard: Switchboard
+    liveness: Liveness
+    tasks: asyncio.TaskGroup
+
+
+class Fleet:
+    """Replicas of one version. Its owner is told what the workers say and which are lost."""
+
+    def __init__(self, ground: Ground, prepare: Prepare, owner: ReplicaOwner) -> None:
+        self._ground = ground
+        self._prepare = prepare
+        self._prepared = asyncio.Lock()
+        self._executor: ServableExecutor | None = None
+        self._owner = owner
+        self._launching = 0
+        self.replicas: dict[str, Replica] = {}
+        self.ended: list[tuple[str, Path]] = []
+        """Ids and folders of replicas that have ended, oldest first."""
+        self._numbers = itertools.count()
+
+    def count(self, *states: ReplicaState) -> int:
+        """How many replicas are in one of `states`."""
+        return sum(replica.state in states for replica in self.replicas.values())
+
+    @property
+    def ready(self) -> int:
+        return self.count(ReplicaState.READY)
+
+    @property
+    def starting(self) -> int:
+        return self._launching + self.count(ReplicaState.STARTING, ReplicaState.LOADING)
+
+    @property
+    def size(self) -> int:
+        """Everything that takes up resources."""
+        return self._launching + len(self.replicas)
+
+    def start(self, on_failed: Callable[[str], None]) -> None:
+        """Start one more replica; `on_failed` is told when the provider does not let us."""
+        self._launching += 1
+        self._ground.tasks.create_task(self._start(on_failed))
+
+    async def _start(self, on_failed: Callable[[str], None]) -> None:
+        try:
+            executor = await self._ready_executor()
+            block_id = await asyncio.to_thread(executor.launch)
+        except Exception as error:
+            logger.warning("Block not started", extra={"action": "block_failed", "error": str(error)})
+            on_failed(str(error))
+            return
+        finally:
+            self._launching -= 1
+        replica_id = executor.replica_id(block_id)
+        replica = Replica(replica_id, block_id, executor.folder / replica_id, self._owner)
+        self.replicas[replica_id] = replica
+        self._ground.switchboard.expect(replica_id, replica)
+        logger.info("Replica starts", extra={"action": "replica_start", "replica": replica_id})
+
+    async def _ready_executor(self) -> ServableExecutor:
+        """The environment is made ready once, by whoever comes first."""
+        async with self._prepared:
+            if self._executor is None:
+                self._executor = await self._prepare()
+            return self._executor
+
+    def end(self, replica: Replica) -> None:
+        """End a replica now, whatever it is doing."""
+        if replica.state is ReplicaState.ENDED:
+            return
+        replica.state = ReplicaState.ENDED
+        del self.replicas[replica.replica_id]
+        self._ground.switchboard.forget(replica.replica_id)
+        self.ended.append((replica.replica_id, replica.folder))
+        logger.info("Replica ends", extra={"action": "replica_end", "replica": replica.replica_id})
+        self._ground.tasks.create_task(self._clear_away(replica))
+
+    async def _clear_away(self, replica: Replica) -> None:
+        if self._executor is not None:
+            await asyncio.to_thread(self._executor.end, replica.block_id)
+        while len(self.ended) > KEPT_FOLDERS:
+            _, folder = self.ended.pop(0)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def find_silent(self) -> list[tuple[Replica, str]]:
+        """Replicas from which nothing has been heard for too long, and what to say of them."""
+        liveness = self._ground.liveness
+        silent = []
+        for replica in self.replicas.values():
+            loaded = replica.state in (ReplicaState.READY, ReplicaState.STOPPING)
+            bound = liveness.heartbeat_s if loaded else liveness.loading_heartbeat_s
+            if self._ground.switchboard.silence_s(replica.replica_id) > bound:
+                silent.append((replica, f"nothing was heard from it for {bound:g} s"))
+        return silent
+
+    async def find_stillborn(self) -> list[tuple[Replica, str]]:
+        """Replicas whose block ended before their worker said anything, and what the block printed."""
+        if self._executor is None or not self.count(ReplicaState.STARTING):
+            return []
+        ended = await asyncio.to_thread(self._executor.ended)
+        return [
+            (replica, words)
+            for replica in self.replicas.values()
+            if replica.state is ReplicaState.STARTING and (words := ended.get(replica.block_id)) is not None
+        ]

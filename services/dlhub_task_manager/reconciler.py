@@ -1,0 +1,217 @@
+"""Makes the site match the wishes: which versions are served here, and with how many replicas.
+
+Wishes come from the catalog: at start, when an event says that something changed or that runs of a
+version wait, and every few seconds, because events can be missed. A version that is served gets an
+intake for its queues; it is let go when it has had no replica and no run for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dlhub_task_manager.environments import prepare_executor
+from dlhub_task_manager.fleet import Ground
+from dlhub_task_manager.intake import Intake, Site
+from dlhub_task_manager.serving import Serving
+from dlhub_task_manager.settings import Settings
+from dlhub_task_manager.site_file import SiteFile
+from proto_msgs.errors import DLHubError
+from proto_msgs.sites import ListWishes, SiteHeartbeat, SiteLimits, Wish
+from proto_msgs.tasks import TaskCancelled
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.1
+BACKLOG_S = 1.0
+LET_GO_S = 30.0
+"""A version without replicas is forgotten after so long without a run."""
+
+
+@dataclass(slots=True)
+class Served:
+    """A version that is served here."""
+
+    serving: Serving
+    intake: Intake
+    task: asyncio.Task[None]
+
+
+class Reconciler:
+    """Owns everything that is served at this site."""
+
+    def __init__(self, settings: Settings, site_file: SiteFile, site: Site, ground: Ground) -> None:
+        self._settings = settings
+        self._site_file = site_file
+        self._site = site
+        self._ground = ground
+        self._wanted: set[str] = set()
+        self._look = asyncio.Event()
+        self.served: dict[str, Served] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when the number of ready replicas of a version becomes, or stops being, zero."""
+
+    def want(self, version_id: str) -> None:
+        """Runs of this version wait in its queues."""
+        if served := self.served.get(version_id):
+            served.serving.want()
+            return
+        self._wanted.add(version_id)
+        self._look.set()
+
+    def look_again(self) -> None:
+        """The wishes may have changed."""
+        self._look.set()
+
+    def cancel_task(self, event: TaskCancelled) -> None:
+        """End the runs of a task that are here; a map's runs carry its id before a colon."""
+        served = self.served.get(event.version_id)
+        if served is None:
+            return
+        for run_id, state in list(self._site.held.items()):
+            if run_id.partition(":")[0] == event.task_id:
+                served.serving.cancel(state)
+
+    async def reconcile_forever(self) -> None:
+        """Fetch the wishes whenever there is a reason to, and now and then without one."""
+        while True:
+            try:
+                await self._reconcile()
+            except DLHubError as error:
+                logger.warning("Wishes unknown", extra={"action": "wishes_failed", "error": str(error)})
+                await asyncio.sleep(1)
+                continue
+            try:
+                async with asyncio.timeout(self._settings.reconcile_s):
+                    await self._look.wait()
+            except TimeoutError:
+                continue
+            finally:
+                self._look.clear()
+
+    async def _reconcile(self) -> None:
+        asked, self._wanted = self._wanted, set()
+        request = ListWishes(
+            site=self._site.name,
+            accepts_defaults=self._site_file.accepts_defaults,
+            version_ids=tuple(asked | self.served.keys()),
+        )
+        try:
+            wishes = (await self._site.bus.call(request)).items
+        except DLHubError:
+            self._wanted |= asked
+            raise
+        by_id = {wish.version.version_id: wish for wish in wishes}
+        for version_id in [version_id for version_id in self.served if version_id not in by_id]:
+            await self._let_go(version_id)
+        for version_id, wish in by_id.items():
+            self._serve(wish)
+            if version_id in asked or wish.pending_tasks:
+                self.served[version_id].serving.want()
+
+    def _serve(self, wish: Wish) -> None:
+        version_id = wish.version.version_id
+        if served := self.served.get(version_id):
+            served.serving.deployment = wish.deployment
+            return
+        limits = self._site_file.limits
+        limit = wish.deployment.max_replicas or limits.max_replicas_per_version
+        serving = Serving(
+            wish,
+            self._ground,
+            lambda: prepare_executor(
+                wish.version,
+                blobs=self._site.blobs,
+                environments_dir=self._settings.environments_dir,
+                folder=self._settings.task_manager_dir,
+                endpoint=self._ground.switchboard.endpoint,
+            ),
+            min(limit, limits.max_replicas),
+            self._capacity_changed,
+        )
+        intake = Intake(serving, self._site)
+        task = self._ground.tasks.create_task(intake.run())
+        self.served[version_id] = Served(serving, intake, task)
+        logger.info("Version served", extra={"action": "version_served", "servable": wish.version.servable})
+
+    def _capacity_changed(self, serving: Serving) -> None:
+        if served := self.served.get(serving.version.version_id):
+            served.intake.capacity_changed()
+        self.on_change()
+
+    async def tick_forever(self) -> None:
+        """Deadlines, silence, scaling; a few times a second."""
+        loop = asyncio.get_running_loop()
+        look_at_backlog_at = 0.0
+        while True:
+            for version_id, served in list(self.served.items()):
+                served.serving.tick()
+                await served.serving.scale(self._room_for(served.serving))
+                if served.serving.idle_s > LET_GO_S and not served.serving.fleet.size:
+                    await self._let_go(version_id)
+            if loop.time() >= look_at_backlog_at:
+                await self._look_at_backlogs()
+                look_at_backlog_at = loop.time() + BACKLOG_S
+            await asyncio.sleep(TICK_S)
+
+    async def _look_at_backlogs(self) -> None:
+        for served in list(self.served.values()):
+            served.intake.capacity_changed()  # a refusal may have ended, or runs become quick
+            try:
+                await served.intake.look_at_backlog()
+            except DLHubError as error:
+                logger.debug("Backlog unknown", extra={"action": "backlog_failed", "error": str(error)})
+
+    def _room_for(self, serving: Serving) -> int:
+        """How many more replicas fit; when none do, an idle one of another version makes room."""
+        servings = [served.serving for served in self.served.values()]
+        room = self._site_file.limits.max_replicas - sum(s.fleet.size for s in servings)
+        if room <= 0 and not serving.fleet.size and serving.needs_replica:
+            spare = [(s, r) for s in servings if s is not serving and (r := s.spare_replica)]
+            if spare:
+                longest, replica = max(spare, key=lambda pair: pair[0].idle_s)
+                longest.retire(replica)
+        return max(0, room)
+
+    async def _let_go(self, version_id: str) -> None:
+        """Stop serving a version; what it has not done goes back to the queues."""
+        served = self.served.pop(version_id)
+        served.intake.pause()
+        await served.intake.give_back()
+        served.task.cancel()
+
+    async def drain(self) -> None:
+        """Let running runs end for a while, give the rest back to the queues."""
+        for served in self.served.values():
+            served.intake.pause()
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                for served in self.served.values():
+                    await served.intake.drain()
+        except TimeoutError:
+            logger.info("Runs go back", extra={"action": "drain_timeout"})
+        for version_id in list(self.served):
+            try:
+                async with asyncio.timeout(5):
+                    await self._let_go(version_id)
+            except TimeoutError:
+                # The broker is away: what is not acknowledged it delivers again by itself.
+                logger.warning("Runs not given back", extra={"action": "give_back_timeout"})
+
+    def heartbeat(self, instance: str, *, stopping: bool = False) -> SiteHeartbeat:
+        """What the hub hears of this site."""
+        limits = self._site_file.limits
+        return SiteHeartbeat(
+            site=self._site.name,
+            instance=instance,
+            accepts_defaults=self._site_file.accepts_defaults,
+            environment_kinds=self._site_file.environments,
+            served=tuple(served.serving.report() for served in self.served.values()),
+            limits=SiteLimits(
+                max_replicas=limits.max_replicas,
+                max_replicas_per_version=limits.max_replicas_per_version,
+            ),
+            stopping=stopping,
+        )

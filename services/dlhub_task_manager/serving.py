@@ -1,0 +1,429 @@
+"""Serving one version: which run goes to which replica, and what happens when a replica is lost.
+
+Runs wait here in two lines, those somebody waits for before those of tasks. A replica gets batches
+sized so that one takes about `BATCH_S`, and a second one in advance only while batches are that
+short. When a replica is lost, the runs of the batch it had in hand are tried again, each alone, so
+that only the culprit is lost twice; those it had not begun go back without a mark.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from dlhub_task_manager.fleet import Fleet, Ground, Prepare
+from dlhub_task_manager.replica import Batch, Replica, ReplicaState
+from dlhub_task_manager.runs import ColdStart, RunState, outcome_of
+from dlhub_task_manager.scaling import Load, replicas_wanted
+from proto_msgs import worker
+from proto_msgs.errors import Cancelled, DeadlineExceeded, LoadFailed, Unavailable, WorkerLost
+from proto_msgs.sites import Deployment, ServedVersion, Wish
+from proto_msgs.worker import Failure, Outcome
+
+logger = logging.getLogger(__name__)
+
+BATCH_S = 0.02
+"""What a batch should take: long enough to be worth a message, short enough not to make others wait."""
+MAX_BATCH = 256
+MAX_LOSSES = 2
+"""A run that lost so many replicas is not tried again."""
+MAX_FAILED_STARTS = 3
+"""So many replicas in a row that never loaded: those who wait are told."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How long one run takes, as a moving average."""
+
+    run_s: float | None = None
+
+    def learn(self, run_s: float) -> None:
+        self.run_s = run_s if self.run_s is None else 0.8 * self.run_s + 0.2 * run_s
+
+    @property
+    def batch_size(self) -> int:
+        """Runs that take about `BATCH_S`; one, as long as nothing is known."""
+        if self.run_s is None:
+            return 1
+        return max(1, min(MAX_BATCH, int(BATCH_S / max(self.run_s, 1e-6))))
+
+    @property
+    def quick(self) -> bool:
+        """Whether the next batch should lie ready at the replica before it has done the last."""
+        return self.run_s is not None and self.run_s < BATCH_S
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Starts that failed, one after the other."""
+
+    in_a_row: int = 0
+    words: str = ""
+    retry_at: float = 0.0
+    """Monotonic time before which no replica is started."""
+    tell: Failure | None = None
+    """What those who want a run are told at once, until it is tried again."""
+
+    def note(self, words: str, tell: Failure | None = None) -> None:
+        self.in_a_row += 1
+        self.words = words
+        self.retry_at = time.monotonic() + min(30.0, 0.5 * 2.0**self.in_a_row)
+        if tell is None and self.in_a_row >= MAX_FAILED_STARTS:
+            tell = worker.failure(Unavailable.code, f"no replica could be started: {words}")
+        self.tell = tell
+
+    def clear(self) -> None:
+        self.in_a_row, self.words, self.retry_at, self.tell = 0, "", 0.0, None
+
+    @property
+    def refusal(self) -> Failure | None:
+        """What a run is answered now instead of being kept waiting."""
+        return self.tell if time.monotonic() < self.retry_at else None
+
+
+@dataclass(slots=True)
+class Lines:
+    """Runs that wait for a replica: interactive ones first."""
+
+    interactive: deque[RunState] = field(default_factory=deque)
+    durable: deque[RunState] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        return len(self.interactive) + len(self.durable)
+
+    def __iter__(self) -> Iterator[RunState]:
+        yield from self.interactive
+        yield from self.durable
+
+    @property
+    def first(self) -> RunState:
+        return (self.interactive or self.durable)[0]
+
+    def add(self, state: RunState, *, first: bool = False) -> None:
+        line = self.durable if state.durable else self.interactive
+        (line.appendleft if first else line.append)(state)
+
+    def remove(self, state: RunState) -> None:
+        (self.durable if state.durable else self.interactive).remove(state)
+
+    def take(self, most: int) -> list[RunState]:
+        """The next runs that may share a batch: one method, at most `most`, or one that goes alone."""
+        line = self.interactive or self.durable
+        taken = [line.popleft()]
+        if taken[0].alone:
+            return taken
+        while line and len(taken) < most and line[0].method == taken[0].method and not line[0].alone:
+            taken.append(line.popleft())
+        return taken
+
+
+class Serving:
+    """One version at this site."""
+
+    def __init__(
+        self,
+        wish: Wish,
+        ground: Ground,
+        prepare: Prepare,
+        limit: int,
+        on_capacity: Callable[[Serving], None],
+    ) -> None:
+        self.version = wish.version
+        self.deployment: Deployment = wish.deployment
+        self.limit = limit
+        self.wanted_at = time.monotonic()
+        self.fleet = Fleet(ground, prepare, self)
+        self.cold = ColdStart()
+        self.pace = Pace()
+        self.trouble = Trouble()
+        self.lines = Lines()
+        self.backlog = 0
+        """Messages in the broker's queues, as last seen."""
+        self._ground = ground
+        self._on_capacity = on_capacity
+        self._numbers = itertools.count()
+        self._last_busy = time.monotonic()
+
+    def accept(self, state: RunState) -> None:
+        """Take on a run; `dispatch` hands it to a replica."""
+        if state.overdue:
+            _fail_overdue(state)
+        elif not self.fleet.ready and (refusal := self.trouble.refusal):
+            state.fail(**_as_arguments(refusal))
+        else:
+            self.lines.add(state)
+
+    @property
+    def capacity(self) -> int:
+        """Deliveries that can be dealt with now: none while the first replica starts."""
+        if self.fleet.ready:
+            return self.fleet.ready * (8 if self.pace.quick else 1)
+        return 64 if self.trouble.refusal else 0
+
+    def dispatch(self) -> None:
+        """Give waiting runs to replicas with room."""
+        while self.lines:
+            most = 2 if self.pace.quick and not self.lines.first.alone else 1
+            replica = self._most_free(most)
+            if replica is None:
+                return
+            idle = max(1, sum(r.room(most) for r in self.fleet.replicas.values()))
+            share = -(-len(self.lines) // idle)
+            self._send(replica, self.lines.take(min(share, self.pace.batch_size)))
+
+    def _most_free(self, most: int) -> Replica | None:
+        free = [replica for replica in self.fleet.replicas.values() if replica.room(most)]
+        return min(free, key=lambda replica: len(replica.batches), default=None)
+
+    def _send(self, replica: Replica, states: list[RunState]) -> None:
+        now = time.time()
+        states = [state for state in states if not state.settled]
+        for state in states:
+            state.dispatched_at, state.batch_size = now, len(states)
+        if not states:
+            return
+        runs = {state.run.run_id: state for state in states}
+        batch = Batch(next(self._numbers), runs, states[0].alone, time.monotonic())
+        replica.batches.append(batch)
+        self._last_busy = time.monotonic()
+        sent = self._ground.switchboard.send_batch(
+            replica.replica_id,
+            batch.batch_id,
+            states[0].method,
+            [(state.run.run_id, state.payload, state.run.deadline) for state in states],
+        )
+        if not sent:
+            self.replica_lost(replica, "its connection was closed")
+
+    def replica_ready(self, replica: Replica) -> None:
+        self.trouble.clear()
+        if not self.cold.ended_at:
+            self.cold.ended_at = time.time()
+        logger.info("Replica ready", extra={"action": "replica_ready", "replica": replica.replica_id})
+        self._on_capacity(self)
+        self.dispatch()
+
+    def replica_did(self, replica: Replica, batch: Batch, outcomes: list[Outcome], last: bool) -> None:
+        for fields in outcomes:
+            state = batch.runs.pop(str(fields[0]), None)
+            if state is not None:
+                self.pace.learn(fields[3])
+                state.settle(outcome_of(state, fields, self.cold))
+        if last:
+            self._last_busy = time.monotonic()
+            self._finish_stopping(replica)
+            self.dispatch()
+
+    def replica_unloadable(self, replica: Replica, why: Failure) -> None:
+        """The model cannot be loaded: trying again would not help those who wait."""
+        self.trouble.note(why["message"], {**why, "code": LoadFailed.code})
+        self.fleet.end(replica)
+        self._refuse_waiting()
+
+    def replica_lost(self, replica: Replica, why: str) -> None:
+        """A replica is gone, or is ended because of what `why` says; its runs are not forgotten."""
+        if replica.state is ReplicaState.ENDED:
+            return
+        loaded = replica.state in (ReplicaState.READY, ReplicaState.STOPPING)
+        logger.warning(
+            "Replica lost", extra={"action": "replica_lost", "replica": replica.replica_id, "why": why}
+        )
+        if not loaded:
+            self._start_failed(why)
+        in_hand, *untouched = [list(batch.runs.values()) for batch in replica.batches] or [[]]
+        self.fleet.end(replica)
+        for states in reversed(untouched):
+            self._put_back(states)
+        if any(state.stop_by is not None for state in in_hand):
+            self._put_back(in_hand)  # it was ended because of those that are settled; the others did nothing
+        else:
+            self._try_again(in_hand, why)
+        self._on_capacity(self)
+        self.dispatch()
+
+    def _put_back(self, states: list[RunState]) -> None:
+        for state in reversed(states):
+            if not state.settled:
+                self.lines.add(state, first=True)
+
+    def _try_again(self, states: list[RunState], why: str) -> None:
+        """Each alone, on another replica; one that has lost too many replicas fails."""
+        again = []
+        for state in states:
+            state.losses += 1
+            state.alone = True
+            if state.losses >= MAX_LOSSES:
+                state.dead_because = f"{MAX_LOSSES} replicas were lost with it: {why}"
+                state.fail(
+                    WorkerLost.code,
+                    f"the replica was lost with this run in it ({why}), and so was the one that tried again",
+                )
+            else:
+                again.append(state)
+        self._put_back(again)
+
+    def _start_failed(self, why: str) -> None:
+        self.trouble.note(why)
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        """Tell those who wait, when there is nothing to wait for."""
+        refusal = self.trouble.refusal
+        if refusal and not self.fleet.ready:
+            for state in self._drain_lines():
+                state.fail(**_as_arguments(refusal))
+        self._on_capacity(self)
+
+    def _drain_lines(self) -> list[RunState]:
+        states = list(self.lines)
+        self.lines = Lines()
+        return states
+
+    def interrupt(self, state: RunState, code: str, message: str) -> None:
+        """Free the caller at once; a replica that runs it gets a moment to return, then is ended."""
+        if state.settled:
+            return
+        state.fail(code, message)
+        replica = self._replica_of(state)
+        if replica is None:
+            if state in self.lines:
+                self.lines.remove(state)
+            return
+        state.stop_by = time.monotonic() + self._ground.liveness.grace_s
+        self._ground.switchboard.cancel(replica.replica_id, state.run.run_id)
+
+    def cancel(self, state: RunState) -> None:
+        """Somebody cancelled the task."""
+        self.interrupt(state, Cancelled.code, "the task was cancelled")
+
+    def _replica_of(self, state: RunState) -> Replica | None:
+        run_id = state.run.run_id
+        for replica in self.fleet.replicas.values():
+            if any(run_id in batch.runs for batch in replica.batches):
+                return replica
+        return None
+
+    def tick(self) -> None:
+        """Called a few times a second: deadlines, silence, and how many replicas there should be."""
+        for state in [state for state in self.lines if state.overdue]:
+            self.lines.remove(state)
+            _fail_overdue(state)
+        for replica in list(self.fleet.replicas.values()):
+            self._check_deadlines(replica)
+        for replica, why in self.fleet.find_silent():
+            self.replica_lost(replica, why)
+
+    def _check_deadlines(self, replica: Replica) -> None:
+        now = time.monotonic()
+        for state in [state for batch in replica.batches for state in batch.runs.values()]:
+            if state.stop_by is not None and now > state.stop_by:
+                self.replica_lost(replica, "it did not return after its run was ended")
+                return
+            if state.stop_by is None and state.overdue:
+                self.interrupt(
+                    state, DeadlineExceeded.code, "the deadline passed while the model was running"
+                )
+
+    async def scale(self, room: int) -> None:
+        """Start or end replicas; `room` is how many more the site can carry."""
+        for replica, words in await self.fleet.find_stillborn():
+            self.replica_lost(replica, f"its process ended before it said anything: {words}")
+        wanted = replicas_wanted(self.load(), self.deployment, self.limit)
+        have = self.fleet.ready + self.fleet.starting
+        if wanted > have and time.monotonic() >= self.trouble.retry_at:
+            if have == 0:
+                self.cold = ColdStart(began_at=time.time())
+            for _ in range(min(wanted - have, room)):
+                self.fleet.start(self._start_failed)
+        for replica in self._idlest(have - wanted):
+            self.retire(replica)
+
+    def load(self) -> Load:
+        """What `replicas_wanted` needs to know."""
+        now = time.time()
+        waits = (max(0.0, now - state.sent_at) * 1000 for state in self.lines if state.sent_at)
+        busy = sum(bool(replica.batches) for replica in self.fleet.replicas.values())
+        ahead_s = (len(self.lines) + self.backlog) * (self.pace.run_s or 0.0) / max(1, self.fleet.ready)
+        longest = max(ahead_s * 1000, *waits, 0.0)
+        return Load(
+            ready=self.fleet.ready,
+            starting=self.fleet.starting,
+            busy=busy,
+            waiting=len(self.lines) + self.backlog,
+            longest_wait_ms=longest,
+            idle_s=self.idle_s,
+            wanted=time.monotonic() - self.wanted_at < 1.0,
+        )
+
+    @property
+    def idle_s(self) -> float:
+        """Since any replica had a run."""
+        busy = self.lines or any(replica.batches for replica in self.fleet.replicas.values())
+        return 0.0 if busy else time.monotonic() - max(self._last_busy, self.wanted_at)
+
+    def _idlest(self, count: int) -> list[Replica]:
+        idle = [replica for replica in self.fleet.replicas.values() if replica.idle]
+        return sorted(idle, key=lambda replica: replica.idle_since)[: max(0, count)]
+
+    def retire(self, replica: Replica) -> None:
+        """Let a replica finish what it has and end."""
+        replica.state = ReplicaState.STOPPING
+        self._finish_stopping(replica)
+        self._on_capacity(self)
+
+    def _finish_stopping(self, replica: Replica) -> None:
+        if replica.state is ReplicaState.STOPPING and not replica.batches:
+            self._ground.switchboard.stop(replica.replica_id)
+            self.fleet.end(replica)
+
+    def close(self) -> list[RunState]:
+        """End all replicas; returns the runs that have no outcome, to be given back to the queues."""
+        unfinished = self._drain_lines()
+        for replica in list(self.fleet.replicas.values()):
+            unfinished += [state for batch in replica.batches for state in batch.runs.values()]
+            self.fleet.end(replica)
+        return [state for state in unfinished if not state.settled]
+
+    def want(self) -> None:
+        """Somebody said that runs wait in the queues."""
+        self.wanted_at = time.monotonic()
+
+    @property
+    def needs_replica(self) -> bool:
+        """Whether it would start one if it could."""
+        have = self.fleet.ready + self.fleet.starting
+        return replicas_wanted(self.load(), self.deployment, self.limit) > have
+
+    @property
+    def spare_replica(self) -> Replica | None:
+        """One that does nothing and is not kept by the deployment's minimum."""
+        if self.fleet.ready + self.fleet.starting <= self.deployment.min_replicas or self.idle_s < 0.2:
+            return None
+        return next(iter(self._idlest(1)), None)
+
+    def report(self) -> ServedVersion:
+        """How it fares, for the heartbeat."""
+        running = sum(len(b.runs) for r in self.fleet.replicas.values() for b in r.batches)
+        return ServedVersion(
+            version_id=self.version.version_id,
+            servable=self.version.servable,
+            ready=self.fleet.ready,
+            starting=self.fleet.starting,
+            running=running,
+            waiting=len(self.lines),
+            trouble=self.trouble.words,
+        )
+
+
+def _as_arguments(failure: Failure) -> dict[str, str]:
+    """The arguments of `RunState.fail`."""
+    return {"code": failure["code"], "message": failure["message"], "error_type": failure["type"],
+            "traceback": failure["traceback"]}  # fmt: skip
+
+
+def _fail_overdue(state: RunState) -> None:
+    state.fail(DeadlineExceeded.code, "the deadline passed before a replica was free")
