@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 import tempfile
@@ -36,6 +37,8 @@ def connected(
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(hub, "connect", connect)
+    tiny = functools.partial(study.Study, trees=2, train_rows=60, val_rows=12)
+    monkeypatch.setattr(study, "quick", tiny)
     yield connections
     signal.signal(signal.SIGTERM, before)
 
