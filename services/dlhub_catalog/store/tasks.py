@@ -1,0 +1,249 @@
+"""Tasks and their results.
+
+A task is `open` until it has reached a final status; every change of status is one atomic update
+that asks for `open`, so whichever end comes first is the only one. Items of maps have documents of
+their own, and how many are done is counted, not added up: a crash between two writes cannot make
+it wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
+
+from dlhub_catalog.names import run_id_parts
+from dlhub_catalog.outcomes import Expected, status_of
+from dlhub_catalog.store.database import (
+    Collection,
+    Database,
+    Document,
+    ensure_indexes,
+    expiring,
+    insert_new,
+    now,
+)
+from proto_msgs.identity import Access
+from proto_msgs.tasks import NewTask, TaskOutcome, TaskRecord, TaskStatus
+
+ITEMS_OUTLIVE_S = 2 * 24 * 3600
+"""A map may take a day, so its items must be kept longer after they were stored than it after its end."""
+
+
+class TaskDocument(Document):
+    """A task; `_id` is its id."""
+
+    creator: str
+    servable: str
+    version: int
+    version_id: str
+    method: str
+    access: Access
+    answer_key: bytes
+    deadline: float
+    total: int | None = None
+    done: int = 0
+    open: bool = False
+    status: TaskStatus = "queued"
+    site: str = ""
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    outcome: TaskOutcome | None = None
+
+    def record(self) -> TaskRecord:
+        """The task as its creator sees it."""
+        fields = {name: getattr(self, name) for name in TaskRecord.model_fields if name != "task_id"}
+        return TaskRecord(task_id=self.id, **fields)
+
+
+class TaskStore:
+    """The collections `tasks` and `map_items`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tasks = database.collection("tasks")
+        self._items = database.collection("map_items")
+
+    async def create_indexes(self, retention_s: int) -> None:
+        unfinished = {"open": True}
+        await ensure_indexes(
+            self._tasks,
+            IndexModel([("creator", ASCENDING), ("created_at", DESCENDING)]),
+            IndexModel([("open", ASCENDING), ("version_id", ASCENDING)], partialFilterExpression=unfinished),
+            IndexModel([("open", ASCENDING), ("deadline", ASCENDING)], partialFilterExpression=unfinished),
+            expiring("finished_at", retention_s),
+        )
+        await ensure_indexes(
+            self._items,
+            IndexModel([("task_id", ASCENDING), ("index", ASCENDING)]),
+            expiring("stored_at", retention_s + ITEMS_OUTLIVE_S),
+        )
+
+    async def add(self, tasks: Iterable[NewTask]) -> None:
+        """Remember tasks; those that are there already stay as they are."""
+        created_at = now()
+        await insert_new(self._tasks, [_new(task, created_at) for task in tasks])
+
+    async def discard(self, task_ids: Sequence[str]) -> None:
+        await self._tasks.delete_many({"_id": {"$in": list(task_ids)}, "open": True, "status": "queued"})
+
+    async def get(self, task_id: str) -> TaskRecord | None:
+        return _record(await self._tasks.find_one({"_id": task_id}))
+
+    async def of_creator(self, creator: str, status: TaskStatus | None, limit: int) -> list[TaskRecord]:
+        """Somebody's tasks without outputs, newest first."""
+        query = {"creator": creator} | ({"status": status} if status else {})
+        cursor = self._tasks.find(query, {"outcome": 0}).sort("created_at", DESCENDING).limit(limit)
+        return [TaskDocument.of(stored).record() async for stored in cursor]
+
+    async def items(self, task_id: str, start: int, stop: int) -> dict[int, TaskOutcome]:
+        """Outcomes of a map's items by index."""
+        query = {"task_id": task_id, "index": {"$gte": start, "$lt": stop}}
+        cursor = self._items.find(query, {"index": 1, "outcome": 1})
+        return {stored["index"]: TaskOutcome.model_validate(stored["outcome"]) async for stored in cursor}
+
+    async def cancel(self, task_id: str) -> TaskRecord | None:
+        """The task, cancelled; None when it has ended, or is not there."""
+        stored = await self._tasks.find_one_and_update(
+            {"_id": task_id, "open": True}, _ended("cancelled"), return_document=ReturnDocument.AFTER
+        )
+        return _record(stored)
+
+    async def delete(self, task_id: str) -> None:
+        """Forget a task that has ended, with its items."""
+        result = await self._tasks.delete_one({"_id": task_id, "open": {"$ne": True}})
+        if result.deleted_count:
+            await self._items.delete_many({"task_id": task_id})
+
+    async def start(self, site: str, run_ids: Sequence[str]) -> set[str]:
+        """Mark the runs' tasks as running at `site`; returns the runs that have nothing left to do."""
+        ids = list({run_id_parts(run_id)[0] for run_id in run_ids})
+        change = {"status": "running", "site": site, "started_at": now()}
+        queued = {"_id": {"$in": ids}, "open": True, "status": "queued"}
+        await self._tasks.update_many(queued, {"$set": change})
+        # Asked after the update: whatever is cancelled from here on is told to sites that have started it.
+        waiting = await _ids(self._tasks, {"_id": {"$in": ids}, "open": True})
+        done = await _ids(self._items, {"_id": {"$in": [run_id for run_id in run_ids if ":" in run_id]}})
+        return {run_id for run_id in run_ids if run_id in done or run_id_parts(run_id)[0] not in waiting}
+
+    async def expected(self, task_ids: Iterable[str]) -> dict[str, Expected]:
+        """What has to be known of tasks to store results for them."""
+        wanted = {"answer_key": 1, "open": 1, "total": 1}
+        cursor = self._tasks.find({"_id": {"$in": list(task_ids)}}, wanted)
+        return {
+            stored["_id"]: Expected(stored["answer_key"], stored.get("open", False), stored["total"])
+            async for stored in cursor
+        }
+
+    async def store_single(self, outcomes: Mapping[str, TaskOutcome]) -> None:
+        """End tasks with one run, each with its outcome, unless they have ended."""
+        updates = [
+            UpdateOne(
+                {"_id": task_id, "open": True}, _ended(status_of(outcome), outcome=outcome.model_dump())
+            )
+            for task_id, outcome in outcomes.items()
+        ]
+        if updates:
+            await self._tasks.bulk_write(updates, ordered=False)
+
+    async def store_items(self, outcomes: Mapping[tuple[str, int], TaskOutcome]) -> list[str]:
+        """Keep outcomes of maps' items; returns the maps that have ended with them."""
+        stored_at = now()
+        await insert_new(
+            self._items, [_item(task_id, index, o, stored_at) for (task_id, index), o in outcomes.items()]
+        )
+        return await self._count_items({task_id for task_id, _ in outcomes})
+
+    async def _count_items(self, maps: set[str]) -> list[str]:
+        """Bring `done` of maps up to date and end those that are complete; returns these."""
+        if not maps:
+            return []
+        count = {"$group": {"_id": "$task_id", "done": {"$sum": 1}}}
+        groups = await self._items.aggregate([{"$match": {"task_id": {"$in": list(maps)}}}, count])
+        done = {row["_id"]: row["done"] async for row in groups}
+        totals = await self.expected(done)
+        complete = [task_id for task_id, task in totals.items() if done[task_id] >= (task.total or 0)]
+        updates = [
+            UpdateOne(
+                {"_id": task_id, "open": True},
+                _ended("succeeded", done=done[task_id])
+                if task_id in complete
+                else {"$max": {"done": done[task_id]}},
+            )
+            for task_id in totals
+        ]
+        if updates:
+            await self._tasks.bulk_write(updates, ordered=False)
+        return complete
+
+    async def expire_overdue(self, before: float, limit: int) -> list[str]:
+        """End tasks whose deadline lies before that time; returns them."""
+        overdue = {"open": True, "deadline": {"$lt": before}}
+        cursor = self._tasks.find(overdue, {"_id": 1}).limit(limit)
+        ids = [stored["_id"] async for stored in cursor]
+        if ids:
+            await self._tasks.update_many(overdue | {"_id": {"$in": ids}}, _ended("expired"))
+        return ids
+
+    async def pending_versions(self) -> list[str]:
+        """Versions with tasks that have not ended."""
+        return list(await self._tasks.distinct("version_id", {"open": True}))
+
+    async def settled(self, task_ids: Iterable[str]) -> set[str]:
+        """Those of the tasks that are gone, were cancelled, or have succeeded: nobody wants their runs."""
+        wanted = set(task_ids)
+        unsettled = {"_id": {"$in": list(wanted)}, "status": {"$nin": ["cancelled", "succeeded"]}}
+        return wanted - await _ids(self._tasks, unsettled)
+
+    async def reopen(self, run_id: str, deadline: float) -> bool:
+        """Forget what a run came to and let its task wait for it again; False when the task is gone."""
+        task_id, index = run_id_parts(run_id)
+        change = {
+            "open": True,
+            "status": "queued",
+            "deadline": deadline,
+            "outcome": None,
+            "finished_at": None,
+        }
+        if index is not None:
+            await self._items.delete_one({"_id": run_id})
+            change["done"] = await self._items.count_documents({"task_id": task_id})
+        result = await self._tasks.update_one({"_id": task_id}, {"$set": change})
+        return result.matched_count == 1
+
+
+def _new(task: NewTask, created_at: datetime) -> dict[str, Any]:
+    document = TaskDocument(
+        id=task.task_id, open=True, created_at=created_at, **task.model_dump(exclude={"task_id"})
+    )
+    if task.total == 0:  # a map over nothing is done
+        done = {"open": False, "status": "succeeded", "finished_at": created_at}
+        document = document.model_copy(update=done)
+    return document.to_stored()
+
+
+def _item(task_id: str, index: int, outcome: TaskOutcome, stored_at: datetime) -> dict[str, Any]:
+    return {
+        "_id": f"{task_id}:{index}",
+        "schema_version": 1,
+        "task_id": task_id,
+        "index": index,
+        "outcome": outcome.model_dump(),
+        "stored_at": stored_at,
+    }
+
+
+def _ended(status: TaskStatus, **fields: Any) -> dict[str, Any]:
+    """The update that ends a task."""
+    return {"$set": {"status": status, "finished_at": now(), **fields}, "$unset": {"open": ""}}
+
+
+def _record(stored: Mapping[str, Any] | None) -> TaskRecord | None:
+    document = TaskDocument.of_or_none(stored)
+    return document.record() if document else None
+
+
+async def _ids(collection: Collection, query: Mapping[str, Any]) -> set[str]:
+    return {stored["_id"] async for stored in collection.find(query, {"_id": 1})}
