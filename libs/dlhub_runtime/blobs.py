@@ -19,18 +19,20 @@ import obstore
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from proto_msgs.blobs import BlobRef
-from proto_msgs.errors import NotFound, TooLarge
+from proto_msgs.errors import Malformed, NotFound, TooLarge
 
 CHUNK_BYTES = 1024 * 1024
 INCOMING = "incoming"
+TRANSIENT = "transient"
 
 
 class BlobStore:
     """Content-addressed store; safe to share between processes that use the same URL."""
 
-    def __init__(self, store: ObjectStore, root: Path | None = None) -> None:
+    def __init__(self, store: ObjectStore, root: Path | None = None, prefix: str = "") -> None:
         self._store = store
         self._root = root
+        self._prefix = prefix
 
     @classmethod
     def from_url(cls, url: str) -> BlobStore:
@@ -44,13 +46,17 @@ class BlobStore:
             return cls(LocalStore(root), root)
         return cls(from_url(url))
 
+    def transient(self) -> BlobStore:
+        """The area for inputs and outputs of runs, which are collected after a while; nothing else is."""
+        return BlobStore(self._store, self._root, f"{TRANSIENT}/")
+
     def path(self, sha256: str) -> Path | None:
         """Where the content lies as a file; None when the store is not a folder."""
-        return self._root / _key(sha256) if self._root else None
+        return self._root / self._key(sha256) if self._root else None
 
-    def writer(self, *, max_bytes: int | None = None) -> BlobWriter:
+    def writer(self, *, max_bytes: int | None = None, expected_sha256: str | None = None) -> BlobWriter:
         """A context in which a blob is written chunk by chunk."""
-        return BlobWriter(self._store, max_bytes)
+        return BlobWriter(self._store, self._prefix, max_bytes, expected_sha256)
 
     async def put(self, content: bytes) -> BlobRef:
         """Keep `content`."""
@@ -70,7 +76,7 @@ class BlobStore:
     async def get(self, sha256: str) -> bytes:
         """The whole content. Raises NotFound."""
         try:
-            result = await obstore.get_async(self._store, _key(sha256))
+            result = await obstore.get_async(self._store, self._key(sha256))
             return bytes(await result.bytes_async())
         except FileNotFoundError as error:
             raise _missing(sha256) from error
@@ -83,32 +89,39 @@ class BlobStore:
         stop = size if end is None else min(end, size)
         for at in range(start, stop, CHUNK_BYTES):
             piece = await obstore.get_range_async(
-                self._store, _key(sha256), start=at, end=min(at + CHUNK_BYTES, stop)
+                self._store, self._key(sha256), start=at, end=min(at + CHUNK_BYTES, stop)
             )
             yield bytes(piece)
 
     async def size(self, sha256: str) -> int | None:
         """Size in bytes, or None when there is no such content."""
         try:
-            return (await obstore.head_async(self._store, _key(sha256)))["size"]
+            return (await obstore.head_async(self._store, self._key(sha256)))["size"]
         except FileNotFoundError:
             return None
 
     async def delete(self, sha256: str) -> None:
         """Forget the content; nothing happens when it is not there."""
         try:
-            await obstore.delete_async(self._store, _key(sha256))
+            await obstore.delete_async(self._store, self._key(sha256))
         except FileNotFoundError:
             return
+
+    def _key(self, sha256: str) -> str:
+        return _key(self._prefix, sha256)
 
 
 class BlobWriter:
     """Writes one blob; its name is known when the context ends without an error."""
 
-    def __init__(self, store: ObjectStore, max_bytes: int | None) -> None:
+    def __init__(
+        self, store: ObjectStore, prefix: str, max_bytes: int | None, expected_sha256: str | None
+    ) -> None:
         self._store = store
+        self._prefix = prefix
         self._max_bytes = max_bytes
-        self._key = f"{INCOMING}/{secrets.token_hex(16)}"
+        self._expected = expected_sha256
+        self._key = f"{prefix}{INCOMING}/{secrets.token_hex(16)}"
         self._file = obstore.open_writer_async(store, self._key, buffer_size=CHUNK_BYTES)
         self._hash = hashlib.sha256()
         self._blob: BlobRef | None = None
@@ -144,13 +157,18 @@ class BlobWriter:
             await obstore.delete_async(self._store, self._key)
             return
         blob = BlobRef(sha256=self._hash.hexdigest(), size_bytes=self.size_bytes)
-        await obstore.rename_async(self._store, self._key, _key(blob.sha256), overwrite=True)
+        if self._expected not in (None, blob.sha256):
+            await obstore.delete_async(self._store, self._key)
+            raise Malformed(
+                f"the content has the hash {blob.sha256}, not {self._expected}: was it cut short on the way?"
+            )
+        await obstore.rename_async(self._store, self._key, _key(self._prefix, blob.sha256), overwrite=True)
         self._blob = blob
 
 
-def _key(sha256: str) -> str:
+def _key(prefix: str, sha256: str) -> str:
     """Two levels of folders, so that no folder gets too full."""
-    return f"sha256/{sha256[:2]}/{sha256}"
+    return f"{prefix}sha256/{sha256[:2]}/{sha256}"
 
 
 def _missing(sha256: str) -> NotFound:

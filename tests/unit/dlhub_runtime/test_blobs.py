@@ -1,0 +1,193 @@
+"""The blob store, in a folder and in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlhub_runtime.blobs import CHUNK_BYTES, BlobStore
+from proto_msgs.errors import Malformed, NotFound, TooLarge
+
+CONTENT = b"ferrite" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]:
+    yield BlobStore.from_url("memory://" if request.param == "memory" else f"file://{tmp_path}/blobs")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "blobs with space"
+
+
+@pytest.fixture
+def in_folder(folder: Path) -> BlobStore:
+    return BlobStore.from_url(folder.as_uri())
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def read(store: BlobStore, start: int = 0, end: int | None = None) -> bytes:
+    return b"".join([piece async for piece in store.stream(SHA256, start, end)])
+
+
+async def test_content_comes_back_by_its_hash(store: BlobStore) -> None:
+    blob = await store.put(CONTENT)
+
+    assert (blob.sha256, blob.size_bytes) == (SHA256, len(CONTENT))
+    assert await store.get(SHA256) == CONTENT
+    assert await store.size(SHA256) == len(CONTENT)
+
+
+async def test_putting_the_same_twice_changes_nothing(store: BlobStore) -> None:
+    assert await store.put(CONTENT) == await store.put(CONTENT)
+    assert await store.get(SHA256) == CONTENT
+
+
+async def test_empty_content_is_content(store: BlobStore) -> None:
+    blob = await store.put(b"")
+
+    assert await store.get(blob.sha256) == b""
+    assert [piece async for piece in store.stream(blob.sha256)] == []
+
+
+async def test_chunks_are_joined(store: BlobStore) -> None:
+    async with store.writer() as writer:
+        for start in range(0, len(CONTENT), 100):
+            await writer.write(CONTENT[start : start + 100])
+
+    assert writer.blob.sha256 == SHA256
+    assert await store.get(SHA256) == CONTENT
+
+
+async def test_large_chunks_are_hashed_like_small_ones(store: BlobStore) -> None:
+    content = bytes(range(256)) * 1024
+    assert (await store.put(content)).sha256 == hashlib.sha256(content).hexdigest()
+
+
+async def test_the_name_is_not_known_before_the_end(store: BlobStore) -> None:
+    async with store.writer() as writer:
+        await writer.write(CONTENT)
+        with pytest.raises(RuntimeError, match="leave the writer's context first"):
+            _ = writer.blob
+
+
+async def test_more_than_the_limit_is_refused(store: BlobStore) -> None:
+    with pytest.raises(TooLarge, match="more than 10 bytes"):
+        async with store.writer(max_bytes=10) as writer:
+            await writer.write(CONTENT)
+    assert await store.size(SHA256) is None
+
+
+async def test_a_failed_write_leaves_nothing_behind(in_folder: BlobStore, folder: Path) -> None:
+    with pytest.raises(OSError, match="gone"):
+        async with in_folder.writer() as writer:
+            await writer.write(CONTENT)
+            raise OSError("the sender is gone")
+    assert files(folder) == []
+
+
+async def test_content_with_the_expected_hash_is_kept(store: BlobStore) -> None:
+    async with store.writer(expected_sha256=SHA256) as writer:
+        await writer.write(CONTENT)
+    assert await store.get(SHA256) == CONTENT
+
+
+async def test_content_with_another_hash_is_refused(in_folder: BlobStore, folder: Path) -> None:
+    with pytest.raises(Malformed, match=SHA256):
+        async with in_folder.writer(expected_sha256=SHA256) as writer:
+            await writer.write(CONTENT[:-1])
+    assert files(folder) == []
+
+
+async def test_a_file_is_kept_by_its_content(store: BlobStore, tmp_path: Path) -> None:
+    file = tmp_path / "model.pkl"
+    file.write_bytes(CONTENT)
+
+    assert (await store.put_file(file)).sha256 == SHA256
+    assert await store.get(SHA256) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, None), (10, None), (0, 5), (10, 20), (6990, 8000), (7000, None), (20, 10)]
+)
+async def test_a_range_is_what_a_slice_would_be(store: BlobStore, start: int, end: int | None) -> None:
+    await store.put(CONTENT)
+    assert await read(store, start, end) == CONTENT[start:end]
+
+
+async def test_long_content_streams_in_pieces(store: BlobStore) -> None:
+    content = bytes(CHUNK_BYTES) + b"end"
+    blob = await store.put(content)
+
+    pieces = [piece async for piece in store.stream(blob.sha256)]
+
+    assert [len(piece) for piece in pieces] == [CHUNK_BYTES, 3]
+
+
+async def test_what_is_not_there_is_not_found(store: BlobStore) -> None:
+    assert await store.size(SHA256) is None
+    with pytest.raises(NotFound, match="may have been collected"):
+        await store.get(SHA256)
+    with pytest.raises(NotFound):
+        await read(store)
+
+
+async def test_deleted_content_is_gone(store: BlobStore) -> None:
+    await store.put(CONTENT)
+
+    await store.delete(SHA256)
+    await store.delete(SHA256)
+
+    assert await store.size(SHA256) is None
+
+
+async def test_the_transient_area_is_apart(store: BlobStore) -> None:
+    await store.transient().put(CONTENT)
+
+    assert await store.size(SHA256) is None
+    assert await store.transient().get(SHA256) == CONTENT
+
+
+async def test_deleting_transient_content_leaves_the_rest(store: BlobStore) -> None:
+    await store.put(CONTENT)
+    await store.transient().put(CONTENT)
+
+    await store.transient().delete(SHA256)
+
+    assert await store.get(SHA256) == CONTENT
+
+
+async def test_a_folder_has_a_file_for_each_blob(in_folder: BlobStore) -> None:
+    await in_folder.put(CONTENT)
+
+    path = in_folder.path(SHA256)
+
+    assert path is not None
+    assert path.read_bytes() == CONTENT
+
+
+async def test_transient_files_lie_in_a_folder_of_their_own(in_folder: BlobStore, folder: Path) -> None:
+    await in_folder.transient().put(CONTENT)
+
+    path = in_folder.transient().path(SHA256)
+
+    assert path is not None
+    assert path.relative_to(folder).parts[0] == "transient"
+    assert path.read_bytes() == CONTENT
+
+
+def test_memory_has_no_files() -> None:
+    assert BlobStore.from_url("memory://").path(SHA256) is None
+
+
+def test_other_addresses_are_object_stores() -> None:
+    store = BlobStore.from_url("s3://bucket/prefix?region=eu-central-1")
+    assert store.path(SHA256) is None
