@@ -168,16 +168,13 @@ class Serving:
         """Give waiting runs to replicas with room."""
         while self.lines:
             most = 2 if self.pace.quick and not self.lines.first.alone else 1
-            replica = self._most_free(most)
-            if replica is None:
+            free = [replica for replica in self.fleet.replicas.values() if replica.room(most)]
+            if not free:
                 return
-            idle = max(1, sum(r.room(most) for r in self.fleet.replicas.values()))
-            share = -(-len(self.lines) // idle)
-            self._send(replica, self.lines.take(min(share, self.pace.batch_size)))
-
-    def _most_free(self, most: int) -> Replica | None:
-        free = [replica for replica in self.fleet.replicas.values() if replica.room(most)]
-        return min(free, key=lambda replica: len(replica.batches), default=None)
+            fewest = min(len(replica.batches) for replica in free)
+            peers = [replica for replica in free if len(replica.batches) == fewest]
+            share = -(-len(self.lines) // len(peers))
+            self._send(peers[0], self.lines.take(min(share, self.pace.batch_size)))
 
     def _send(self, replica: Replica, states: list[RunState]) -> None:
         now = time.time()

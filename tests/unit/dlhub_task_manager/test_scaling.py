@@ -12,8 +12,14 @@ from proto_msgs.sites import Deployment
 
 def load(**fields: Any) -> Load:
     calm: dict[str, Any] = {
-        "ready": 0, "starting": 0, "busy": 0, "waiting": 0, "longest_wait_ms": 0.0, "idle_s": 0.0, "wanted": False,
-    }  # fmt: skip
+        "ready": 0,
+        "starting": 0,
+        "busy": 0,
+        "waiting": 0,
+        "longest_wait_ms": 0.0,
+        "idle_s": 0.0,
+        "wanted": False,
+    }
     return Load(**(calm | fields))
 
 
@@ -30,9 +36,14 @@ DEFAULT = Deployment(target_wait_ms=100, idle_s=300)
         pytest.param(load(starting=1, waiting=9), DEFAULT, 1, id="one is on its way"),
         pytest.param(load(ready=1, busy=1, waiting=9, longest_wait_ms=500), DEFAULT, 2, id="waits are long"),
         pytest.param(load(ready=1, busy=1, waiting=9, longest_wait_ms=50), DEFAULT, 1, id="waits are short"),
-        pytest.param(load(ready=4, busy=4, waiting=9, longest_wait_ms=500), DEFAULT, 4, id="the site's limit"),
         pytest.param(
-            load(ready=2, busy=2, waiting=9, longest_wait_ms=500), Deployment(max_replicas=2), 2, id="own limit"
+            load(ready=4, busy=4, waiting=9, longest_wait_ms=500), DEFAULT, 4, id="the site's limit"
+        ),
+        pytest.param(
+            load(ready=2, busy=2, waiting=9, longest_wait_ms=500),
+            Deployment(max_replicas=2),
+            2,
+            id="own limit",
         ),
         pytest.param(load(ready=3, idle_s=200), DEFAULT, 3, id="idle, not for long"),
         pytest.param(load(ready=3, idle_s=301), DEFAULT, 0, id="idle for long"),

@@ -1,0 +1,179 @@
+"""A serving with replicas that the tests play themselves: no process, no socket, no Parsl."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dlhub_task_manager.fleet import Ground
+from dlhub_task_manager.runs import RunState
+from dlhub_task_manager.serving import Serving
+from dlhub_task_manager.site_file import Liveness
+from proto_msgs import codec
+from proto_msgs.blobs import BlobRef
+from proto_msgs.description import Description
+from proto_msgs.identity import Access
+from proto_msgs.runs import Outcome, Run
+from proto_msgs.servables import VersionRecord
+from proto_msgs.sites import Deployment, Wish
+
+DESCRIPTION = Description.model_validate(
+    {
+        "datacite": {"titles": [{"title": "Test"}]},
+        "dlhub": {"name": "test"},
+        "servable": {
+            "type": "Python static method",
+            "methods": {
+                "run": {
+                    "input": {"type": "python object"},
+                    "output": {"type": "python object"},
+                    "method_details": {"module": "app", "method_name": "run"},
+                }
+            },
+        },
+    }
+)
+
+
+def version(version_id: str | None = None) -> VersionRecord:
+    return VersionRecord(
+        version_id=version_id or str(uuid.uuid4()),
+        servable="ada/test",
+        number=1,
+        status="ready",
+        build_id="b",
+        access=Access(owner="ada@local"),
+        description=DESCRIPTION,
+        archive=BlobRef(sha256="0" * 64, size_bytes=1),
+        created_at=datetime.now(UTC),
+    )
+
+
+class FakeSwitchboard:
+    """Remembers what was sent to whom."""
+
+    endpoint = "ipc://nowhere"
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, int, list[str]]] = []
+        self.cancelled: list[str] = []
+        self.stopped: list[str] = []
+        self.silence: dict[str, float] = {}
+
+    def expect(self, replica_id: str, listener: Any) -> None:
+        self.silence.setdefault(replica_id, 0.0)
+
+    def forget(self, replica_id: str) -> None:
+        self.silence.pop(replica_id, None)
+
+    def silence_s(self, replica_id: str) -> float:
+        return self.silence[replica_id]
+
+    def send_batch(self, replica_id: str, batch_id: int, method: str, runs: list[Any]) -> bool:
+        self.batches.append((replica_id, batch_id, [run[0] for run in runs]))
+        return True
+
+    def cancel(self, replica_id: str, run_id: str) -> None:
+        self.cancelled.append(run_id)
+
+    def stop(self, replica_id: str) -> None:
+        self.stopped.append(replica_id)
+
+
+class FakeExecutor:
+    """Starts nothing, and says that it did."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.launched = 0
+        self.dead: dict[str, str] = {}
+        self.fails_with: Exception | None = None
+
+    def replica_id(self, block_id: str) -> str:
+        return f"r{block_id}"
+
+    def launch(self) -> str:
+        if self.fails_with:
+            raise self.fails_with
+        self.launched += 1
+        return str(self.launched)
+
+    def end(self, block_id: str) -> None:
+        self.dead.pop(block_id, None)
+
+    def ended(self) -> dict[str, str]:
+        return dict(self.dead)
+
+
+@dataclass
+class Stage:
+    """What a test needs at hand."""
+
+    serving: Serving
+    switchboard: FakeSwitchboard
+    executor: FakeExecutor
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    async def replica(self, *, ready: bool = True) -> str:
+        """Start a replica, and let it load; returns its id."""
+        before = set(self.serving.fleet.replicas)
+        self.serving.fleet.start(self.serving._start_failed)
+        async with asyncio.timeout(5):
+            while not (new := set(self.serving.fleet.replicas) - before):
+                await asyncio.sleep(0)
+        replica = self.serving.fleet.replicas[new.pop()]
+        replica.on_hello({"pid": 1})
+        if ready:
+            replica.on_ready(0.1)
+        return replica.replica_id
+
+    def state(self, run_id: str, *, durable: bool = False, timeout_s: float = 60.0) -> RunState:
+        run = Run(run_id=run_id, payload=b"x", deadline=time.time() + timeout_s)
+        deliver = lambda state, outcome: self.outcomes.__setitem__(run_id, outcome)  # noqa: E731
+        return RunState(
+            run=run, method="run", durable=durable, sent_at=time.time(), deliver=deliver, payload=b"x"
+        )
+
+    def give(self, *run_ids: str, durable: bool = False, timeout_s: float = 60.0) -> list[RunState]:
+        """Accept runs, then dispatch."""
+        states = [self.state(run_id, durable=durable, timeout_s=timeout_s) for run_id in run_ids]
+        for state in states:
+            self.serving.accept(state)
+        self.serving.dispatch()
+        return states
+
+    def answer(self, index: int = -1, *, run_s: float = 1e-6, last: bool = True) -> None:
+        """The replica of the batch that was sent as number `index` answers all of it."""
+        replica_id, batch_id, run_ids = self.switchboard.batches[index]
+        outcomes: list[Any] = [(run_id, True, codec.pack("ok"), run_s, "", "") for run_id in run_ids]
+        self.serving.fleet.replicas[replica_id].on_done(batch_id, outcomes, last)
+
+    def lose(self, replica_id: str) -> None:
+        self.serving.fleet.replicas[replica_id].on_gone()
+
+    @property
+    def sent(self) -> list[list[str]]:
+        """Run ids of each batch, in the order of sending."""
+        return [run_ids for _, _, run_ids in self.switchboard.batches]
+
+    def code(self, run_id: str) -> str:
+        """The code of a run's failure."""
+        assert not self.outcomes[run_id].ok
+        return str(codec.unpack(self.outcomes[run_id].body)["code"])
+
+
+def build_stage(folder: Path, group: asyncio.TaskGroup, **policy: Any) -> Stage:
+    switchboard, executor = FakeSwitchboard(), FakeExecutor(folder)
+    ground = Ground(switchboard=switchboard, liveness=Liveness(grace_s=0.0), tasks=group)  # type: ignore[arg-type]
+
+    async def prepare() -> Any:
+        return executor
+
+    wish = Wish(version=version(), deployment=Deployment(**policy))
+    serving = Serving(wish, ground, prepare, 4, lambda _: None)
+    return Stage(serving, switchboard, executor)
