@@ -62,7 +62,7 @@ async def resolve(
     except TimeoutError as error:
         raise report.failure(f"Resolving the requirements took more than {timeout_s:g} s.") from error
     if finished.returncode:
-        raise report.failure(f"The requirements cannot be resolved:\n{finished.tail}", log=finished.tail)
+        raise report.failure(f"The requirements cannot be resolved:\n{finished.tail}")
     return _check_hashes(parse_pylock(target.read_text(encoding="utf-8")), requirements, report)
 
 

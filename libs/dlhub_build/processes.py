@@ -22,9 +22,12 @@ from pathlib import Path
 from types import TracebackType
 
 from dlhub_build.report import MAX_LINE_CHARS
+from proto_msgs.errors import TooLarge
 
 COOKIE = "BUILD_COOKIE"
 _TAIL_LINES = 60
+_TAIL_CHARS = 8000
+_WATCH_S = 1.0
 _PIPE_CHUNK_BYTES = 64 * 1024
 _DRAIN_TIMEOUT_S = 5.0
 _STRAYS_TIMEOUT_S = 5.0
@@ -51,6 +54,9 @@ class Command:
     timeout_s: float
     max_file_bytes: int = 32 * 2**30
     """Largest file that it, or a child of it, may write."""
+    watched: tuple[Path, ...] = ()
+    """Folders that may not grow by more than `max_growth_bytes` together."""
+    max_growth_bytes: int = 32 * 2**30
     stdin: Path | None = None
     """File to read from; nothing when None."""
     stdout_wanted: bool = True
@@ -60,7 +66,8 @@ class Command:
 async def run(command: Command, on_line: Callable[[str], None]) -> Finished:
     """Run to the end, passing on each line of its output and error output.
 
-    Raises TimeoutError after `timeout_s`. Whatever happens, cancellation included, no process of it is left.
+    Raises TimeoutError after `timeout_s`, TooLarge when the watched folders grow too much. Whatever happens,
+    cancellation included, no process of it is left.
     """
     cookie = secrets.token_hex(16)
     with Output(on_line) as output:
@@ -88,11 +95,37 @@ async def _run(command: Command, cookie: str, output: Output) -> int:
     _limit(process.pid, command.max_file_bytes)
     try:
         async with asyncio.timeout(command.timeout_s):
-            return await process.wait()
+            return await _wait(process, command)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+async def _wait(process: asyncio.subprocess.Process, command: Command) -> int:
+    """The exit status; looks after the watched folders meanwhile."""
+    if not command.watched:
+        return await process.wait()
+    allowed_bytes = await asyncio.to_thread(_size_bytes, command.watched) + command.max_growth_bytes
+    while True:
+        try:
+            async with asyncio.timeout(_WATCH_S):
+                return await process.wait()
+        except TimeoutError:
+            size_bytes = await asyncio.to_thread(_size_bytes, command.watched)
+        if size_bytes > allowed_bytes:
+            raise TooLarge(f"More than {command.max_growth_bytes:,} bytes were written; that is the limit.")
+
+
+def _size_bytes(folders: tuple[Path, ...]) -> int:
+    """Sum of the files in these folders; links count for themselves."""
+    total = 0
+    for folder in folders:
+        for place, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    total += os.lstat(f"{place}/{name}").st_size
+    return total
 
 
 def _limit(pid: int, max_file_bytes: int) -> None:
@@ -144,7 +177,7 @@ class Output:
     @property
     def tail(self) -> str:
         """The last lines."""
-        return "\n".join(self._tail)
+        return "\n".join(self._tail)[-_TAIL_CHARS:]
 
     def __enter__(self) -> Output:
         self._reading, self.writing = os.pipe()

@@ -19,7 +19,7 @@ class Report(Protocol):
         """A line for the build's log."""
 
     def progress(self, done: int, total: int, /) -> None:
-        """How far the present step is, in a unit of its own (bytes, packages)."""
+        """How far the present step is, in bytes; a total of 0 is one that is not known."""
 
 
 class BoundedReport:

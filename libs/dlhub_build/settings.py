@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from dlhub_build.archives import ArchiveLimits
 
@@ -37,7 +37,15 @@ class BuildSettings(BaseModel):
     max_environment_bytes: int = Field(default=30 * 2**30, gt=0)
     """An environment, installed."""
     max_work_bytes: int = Field(default=10 * 2**30, gt=0)
-    """Largest file that a build backend or the smoke test may write."""
+    """What a build backend or the smoke test may write into its work folder and the model's own; also its
+    largest file anywhere."""
     max_log_chars: int = Field(default=2_000_000, gt=0)
     """Length of a build's log; what comes after is left out."""
     parallel_downloads: int = Field(default=6, ge=1)
+    """Packages fetched side by side."""
+
+    @field_validator("find_links")
+    @classmethod
+    def _absolute(cls, links: tuple[str, ...]) -> tuple[str, ...]:
+        """Folders are meant from where the service was started, not from where uv runs."""
+        return tuple(link if "://" in link else str(Path(link).absolute()) for link in links)

@@ -126,6 +126,8 @@ class SmokeTest:
             cwd=self.paths.files_dir,
             timeout_s=self.uv.settings.smoke_timeout_s,
             max_file_bytes=self.uv.settings.max_work_bytes,
+            watched=(self.uv.work, self.paths.files_dir),
+            max_growth_bytes=self.uv.settings.max_work_bytes,
             stdin=folder / "payload",
         )  # fmt: skip
 

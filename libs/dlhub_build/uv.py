@@ -46,6 +46,8 @@ class Uv:
             cwd=self.work,
             timeout_s=timeout_s,
             max_file_bytes=self.settings.max_work_bytes,
+            watched=(self.work,),
+            max_growth_bytes=self.settings.max_work_bytes,
             stdout_wanted=not quiet_stdout,
         )
         return await run(command, self.report.line)

@@ -97,7 +97,7 @@ async def ensure_files(archive: BlobRef, store: BlobStore, uv: Uv) -> Path:
             check()
             if written_bytes - reported_bytes >= _PROGRESS_BYTES:
                 reported_bytes = written_bytes
-                loop.call_soon_threadsafe(uv.report.progress, written_bytes, written_bytes)
+                loop.call_soon_threadsafe(uv.report.progress, written_bytes, 0)
 
         extracted = extract_archive(source, target, uv.settings.limits, checkpoint)
         return f"{extracted.files:,} files, {extracted.size_bytes / 2**20:,.1f} MiB."
@@ -155,7 +155,7 @@ async def _uv_step(uv: Uv, *arguments: str | Path) -> None:
     except TimeoutError as error:
         raise uv.report.failure("Making the environment took too long.") from error
     if finished.returncode:
-        raise uv.report.failure(f"The environment could not be made:\n{finished.tail}", log=finished.tail)
+        raise uv.report.failure(f"The environment could not be made:\n{finished.tail}")
 
 
 async def _link_wheels(wheels: tuple[NamedBlob, ...], store: BlobStore, folder: Path) -> Path:

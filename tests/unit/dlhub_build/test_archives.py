@@ -353,3 +353,12 @@ def test_a_negative_size_is_refused(tmp_path: Path, target: Path) -> None:
     block[148:156] = b"%06o\0 " % (sum(block) - sum(block[148:156]) + 8 * 32)
     (tmp_path / "a").write_bytes(gzip.compress(bytes(block) + bytes(2048)))
     assert "damaged" in refused(tmp_path / "a", target).message
+
+
+def test_an_entry_for_the_top_folder_itself_is_ignored(tmp_path: Path, target: Path) -> None:
+    extract_archive(tar_gz(tmp_path / "a", [(member("./", tarfile.DIRTYPE), b"")]), target / "out")
+    assert files_below(target) == {}
+
+
+def test_a_file_without_a_name_is_refused(tmp_path: Path, target: Path) -> None:
+    assert "no name" in refused(tar_gz(tmp_path / "a", [(member("./."), b"1")]), target).message

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dlhub_build.processes import Command, Finished, run
+from proto_msgs.errors import TooLarge
 
 # Starts a child, and a grandchild in a session of its own; both would sleep for ever.
 FAMILY = """
@@ -117,3 +118,10 @@ async def test_a_stopped_process_is_ended_too() -> None:
 async def test_what_cannot_be_started_raises() -> None:
     with pytest.raises(FileNotFoundError):
         await run(Command(["/nonexistent"], env={}, cwd=Path("/"), timeout_s=5), print)
+
+
+async def test_a_watched_folder_may_not_grow_too_much(tmp_path: Path) -> None:
+    (tmp_path / "before").write_bytes(bytes(10_000))
+    code = "import sys, time; open(sys.argv[1], 'wb').write(bytes(5000)); time.sleep(600)"
+    with pytest.raises(TooLarge, match="4,000 bytes"):
+        await lines_of(code, str(tmp_path / "new"), watched=(tmp_path,), max_growth_bytes=4000)
