@@ -34,7 +34,6 @@ class _Open:
     answer_key: bytes
     runs: list[Run] = field(default_factory=list)
     size_bytes: int = 0
-    confirmed: asyncio.Future[None] | None = None
 
 
 class RunPublisher:
@@ -66,6 +65,8 @@ class RunPublisher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
+        for key in list(self._open):
+            self._close(key)
         await self._group.__aexit__(kind, error, tb)
 
     def add(self, version_id: str, method: str, lane: Lane, run: Run) -> bytes:
