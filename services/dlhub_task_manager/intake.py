@@ -174,8 +174,7 @@ class Intake:
         for run in runs:
             state = self._site.held.get(run.run_id)
             if state is not None:
-                state.deliver = self._deliver_to(taken)
-                taken.open[run.run_id] = state
+                self._move(state, taken)
                 continue
             state = self._new_state(taken, run)
             taken.open[run.run_id] = state
@@ -192,6 +191,15 @@ class Intake:
         if not taken.open:
             self._schedule_flush(taken)
         self.serving.dispatch()
+
+    def _move(self, state: RunState, taken: Taken) -> None:
+        """Let a run that is at work here answer a newer delivery than the one that it came with."""
+        run_id = state.run.run_id
+        for older in [older for older in self._taken if run_id in older.open]:
+            del older.open[run_id]
+            self._schedule_flush(older)
+        state.deliver = self._deliver_to(taken)
+        taken.open[run_id] = state
 
     def _new_state(self, taken: Taken, run: Run) -> RunState:
         return RunState(
