@@ -1,0 +1,117 @@
+"""What every route has in common: who calls, the same POST twice, and errors as answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+from dlhub_gateway import idempotency
+from dlhub_gateway.http_errors import fault, foreign_problem, problem_response
+from dlhub_gateway.hub import Hub
+from dlhub_gateway.idempotency import HEADER, Key
+from proto_msgs.errors import DLHubError, Malformed
+from proto_msgs.identity import Principal
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.StreamResponse]]
+PostEndpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.Response]]
+
+
+def guarded(hub: Hub, endpoint: Endpoint) -> Handler:
+    """A handler for callers with a valid token."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = await hub.tokens.caller(request.headers.get("Authorization"))
+        return await endpoint(hub, caller, request)
+
+    return handle
+
+
+def posted(hub: Hub, endpoint: PostEndpoint, *, secret: bool = False) -> Handler:
+    """`guarded`, and done once however often it comes with the same `Idempotency-Key`."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = await hub.tokens.caller(request.headers.get("Authorization"))
+        name = request.headers.get(HEADER)
+        if name is None:
+            return await endpoint(hub, caller, request)
+        body = await request.read()
+        mark = idempotency.fingerprint(request.method.encode(), request.path_qs.encode(), body)
+        key = Key(caller.identity, idempotency.checked_key(name), mark)
+        return await hub.idempotency.answer(
+            key, lambda: answered(endpoint(hub, caller, request), request), secret=secret
+        )
+
+    return handle
+
+
+async def answered(work: Awaitable[web.Response], request: web.Request) -> web.Response:
+    """The answer of `work`, errors included."""
+    try:
+        return await work
+    except Exception as error:  # the boundary: whatever it is, the caller gets an answer
+        return _as_response(error, request)
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error leaves as a problem document."""
+    try:
+        return await handler(request)
+    except Exception as error:  # the boundary: whatever it is, the caller gets an answer
+        return _as_response(error, request)
+
+
+async def streamed(
+    request: web.Request, response: web.StreamResponse, pieces: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    """Send `pieces` as they come. An error amid them cuts the connection: the answer has begun."""
+    await response.prepare(request)
+    try:
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        return response  # the reader has gone
+    except (DLHubError, OSError) as error:
+        logger.warning(
+            "Stream cut", extra={"action": "stream_cut", "path": request.path, "error": str(error)}
+        )
+        if request.transport:
+            request.transport.abort()
+    return response
+
+
+def _as_response(error: Exception, request: web.Request) -> web.Response:
+    if isinstance(error, DLHubError):
+        return problem_response(error)
+    if isinstance(error, web.HTTPException):
+        return foreign_problem(error)
+    if isinstance(error, (ConnectionError, aiohttp.ClientPayloadError, aiohttp.http.HttpProcessingError)):
+        return problem_response(Malformed("the connection ended, or broke the rules, amid the request"))
+    return problem_response(fault(error, request))
+
+
+def malformed(error: ValidationError, what: str) -> Malformed:
+    """What is wrong with a document, place by place."""
+    lines = [
+        f"{'.'.join(map(str, item['loc'])) or what}: {item['msg']}"
+        for item in error.errors(include_url=False, include_context=False)
+    ]
+    return Malformed(f"{what} is not valid: " + "; ".join(lines[:20]), details={"errors": lines})
+
+
+def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number from the query. Raises Malformed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
+        raise Malformed(f"{name}={text!r:.80}: a whole number from {low} to {high} was expected")
+    return int(text)

@@ -1,0 +1,120 @@
+"""Everything that the routes work with, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dlhub_bus import Bus, Transport
+from dlhub_gateway.auth import Tokens
+from dlhub_gateway.catalog import ask
+from dlhub_gateway.directory import Directory
+from dlhub_gateway.idempotency import Idempotency
+from dlhub_gateway.maps import SyncMaps
+from dlhub_gateway.runs import InteractiveRuns
+from dlhub_gateway.settings import GatewaySettings
+from dlhub_gateway.signals import Signals
+from dlhub_gateway.sites import SiteBook
+from dlhub_gateway.tasks import TaskDesk
+from dlhub_runtime.blobs import BlobStore
+from proto_msgs.accounts import TokenRevoked
+from proto_msgs.builds import BuildProgress
+from proto_msgs.messages import Event, Message, Request
+from proto_msgs.servables import ServableChanged, VersionReady
+from proto_msgs.sites import DeploymentChanged, SiteHeartbeat
+from proto_msgs.tasks import TasksFinished
+
+R = TypeVar("R", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """What a route needs to know and to do."""
+
+    settings: GatewaySettings
+    bus: Bus
+    blobs: BlobStore
+    transient: BlobStore
+    tokens: Tokens
+    directory: Directory
+    sites: SiteBook
+    runs: InteractiveRuns
+    maps: SyncMaps
+    tasks: TaskDesk
+    idempotency: Idempotency
+    signals: Signals = field(default_factory=Signals)
+    """By task id and by build id."""
+
+    async def ask(self, request: Request[R]) -> R:
+        """A question to another service. Raises its error, and Unavailable when it does not answer."""
+        return await ask(self.bus, request)
+
+
+@asynccontextmanager
+async def open_hub(transport: Transport, settings: GatewaySettings) -> AsyncIterator[Hub]:
+    """A hub over an open transport."""
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(Bus(transport, origin="gateway"))
+        hub = _assemble(bus, settings)
+        await stack.enter_async_context(hub.runs)
+        await stack.enter_async_context(hub.tasks)
+        await stack.enter_async_context(_informed(hub))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        waking = group.create_task(hub.runs.waker.work())
+        try:
+            yield hub
+        finally:
+            waking.cancel()
+
+
+def _assemble(bus: Bus, settings: GatewaySettings) -> Hub:
+    blobs = BlobStore.from_url(settings.blob_url)
+    transient = blobs.transient()
+    sites = SiteBook()
+    runs = InteractiveRuns(bus, sites, transient, max_waiting=settings.gateway_waiting_runs)
+    return Hub(
+        settings=settings,
+        bus=bus,
+        blobs=blobs,
+        transient=transient,
+        tokens=Tokens(bus),
+        directory=Directory(bus),
+        sites=sites,
+        runs=runs,
+        maps=SyncMaps(runs, transient, inline_bytes=settings.inline_bytes),
+        tasks=TaskDesk(bus, runs.publisher, runs.waker),
+        idempotency=Idempotency(bus, transient),
+    )
+
+
+@asynccontextmanager
+async def _informed(hub: Hub) -> AsyncIterator[None]:
+    """Hear of changes; forget everything when some may have been missed."""
+    transport = hub.bus.transport
+    for forget in (hub.tokens.forget_all, hub.directory.forget_all):
+        transport.on_lost(forget)
+        transport.on_restored(forget)
+    transport.on_restored(hub.sites.start_over)
+    transport.on_restored(hub.signals.notify_all)
+
+    def finished(event: TasksFinished) -> None:
+        for task_id in event.task_ids:
+            hub.signals.notify(task_id)
+
+    def progressed(event: BuildProgress) -> None:
+        hub.signals.notify(event.build_id)
+
+    listeners: dict[type[Event], Callable[[Any], None]] = {
+        SiteHeartbeat: hub.sites.hear,
+        VersionReady: hub.directory.on_ready,
+        ServableChanged: hub.directory.on_changed,
+        DeploymentChanged: hub.directory.on_deployed,
+        TokenRevoked: hub.tokens.forget,
+        TasksFinished: finished,
+        BuildProgress: progressed,
+    }
+    async with hub.bus.listen(listeners):
+        yield

@@ -1,0 +1,177 @@
+"""Tasks: look, wait, cancel, delete."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, get_args
+
+from aiohttp import web
+
+from dlhub_gateway import outcomes
+from dlhub_gateway.endpoint import guarded, query_int
+from dlhub_gateway.http_errors import problem
+from dlhub_gateway.hub import Hub
+from dlhub_gateway.negotiation import Form, answer_form
+from dlhub_gateway.signals import signalled
+from proto_msgs.errors import Cancelled, DeadlineExceeded, DLHubError, Malformed, NotFound, ServableFailed
+from proto_msgs.identity import Principal
+from proto_msgs.tasks import (
+    FINAL_TASK_STATUSES,
+    CancelTask,
+    DeleteTask,
+    GetMapItems,
+    GetTask,
+    ListTasks,
+    TaskOutcome,
+    TaskRecord,
+    TaskStatus,
+)
+
+LONGEST_WAIT_S = 60.0
+PAGE = 1000
+
+
+def routes(hub: Hub) -> list[web.RouteDef]:
+    return [
+        web.get("/api/v1/tasks", guarded(hub, list_tasks)),
+        web.get("/api/v1/tasks/{task_id}", guarded(hub, get_task)),
+        web.delete("/api/v1/tasks/{task_id}", guarded(hub, end_task)),
+    ]
+
+
+async def list_tasks(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+    status = request.query.get("status")
+    if status is not None and status not in get_args(TaskStatus):
+        raise Malformed(f"status={status!r:.80}: one of {', '.join(get_args(TaskStatus))} was expected")
+    limit = query_int(request, "limit", 50, 1, 1000)
+    wanted = ListTasks.model_validate({"caller": caller, "status": status, "limit": limit})
+    tasks = await hub.ask(wanted)
+    form = answer_form(request)
+    return form.response(form.plain({"items": [_head(task) for task in tasks.items]}))
+
+
+async def get_task(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+    """The task, at once or when it has ended."""
+    task_id = request.match_info["task_id"]
+    task = await _wait(hub, caller, task_id, _wait_s(request))
+    return await _answer(hub, task, answer_form(request))
+
+
+async def end_task(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+    """Cancel a task that runs; forget one that has ended."""
+    task = await _readable(hub, caller, request.match_info["task_id"])
+    if task.status in FINAL_TASK_STATUSES:
+        await hub.ask(DeleteTask(task_id=task.task_id))
+        return web.Response(status=204)
+    cancelled = await hub.ask(CancelTask(task_id=task.task_id))
+    return await _answer(hub, cancelled, answer_form(request))
+
+
+async def _wait(hub: Hub, caller: Principal, task_id: str, wait_s: float) -> TaskRecord:
+    """The task as soon as it has ended, or as it is when the time is over."""
+    if wait_s <= 0:
+        return await _readable(hub, caller, task_id)
+    deadline = time.monotonic() + wait_s
+    with hub.signals.watch(task_id) as changed:  # before asking, so that no end falls between
+        while True:
+            changed.clear()
+            task = await _readable(hub, caller, task_id)
+            left_s = deadline - time.monotonic()
+            if task.status in FINAL_TASK_STATUSES or left_s <= 0 or hub.signals.closed:
+                return task
+            if not await signalled(changed, left_s):
+                return task
+
+
+async def _readable(hub: Hub, caller: Principal, task_id: str) -> TaskRecord:
+    """The task, for its creator and the servable's maintainers. Raises NotFound for all others."""
+    missing = NotFound(f"there is no task {task_id!r}, or it is not yours")
+    try:
+        task = await hub.ask(GetTask(task_id=task_id))
+    except NotFound as error:
+        raise missing from error
+    if task.creator != caller.identity and not task.access.may_maintain(caller):
+        raise missing
+    return task
+
+
+def _wait_s(request: web.Request) -> float:
+    text = request.query.get("wait")
+    if text is None:
+        return 0.0
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = -1.0
+    if not 0 <= wait_s <= LONGEST_WAIT_S:
+        raise Malformed(f"wait={text!r:.80}: seconds from 0 to {LONGEST_WAIT_S:g} were expected")
+    return wait_s
+
+
+async def _answer(hub: Hub, task: TaskRecord, form: Form) -> web.Response:
+    members = {name: form.plain(value) for name, value in _head(task).items()}
+    members["metadata"] = form.plain(_metadata(task))
+    if task.status in FINAL_TASK_STATUSES:
+        members.update(await _result(hub, task, form))
+    return form.response(form.mapping(members))
+
+
+def _head(task: TaskRecord) -> dict[str, Any]:
+    shown = task.model_dump(
+        mode="json",
+        include={
+            "status", "servable", "version", "version_id", "method", "creator",
+            "created_at", "started_at", "finished_at",
+        },
+    )  # fmt: skip
+    counts = {} if task.total is None else {"total": task.total, "done": task.done}
+    return {"id": task.task_id, **shown, **counts}
+
+
+def _metadata(task: TaskRecord) -> dict[str, Any]:
+    own = task.outcome.metadata if task.outcome else {}
+    return {"run_id": task.task_id, "version": task.version, "cached": False, **own}
+
+
+async def _result(hub: Hub, task: TaskRecord, form: Form) -> dict[str, bytes]:
+    """`output`, `error`, or the outcomes of a map."""
+    if task.total is not None:
+        result = {"outcomes": form.array(await _items(hub, task, form))}
+        return result if task.status == "succeeded" else {**result, **_error(_without_outcome(task), form)}
+    if task.outcome is None:
+        return _error(_without_outcome(task), form)
+    packed = await outcomes.packed_body(task.outcome.body, task.outcome.blob, hub.transient)
+    if task.outcome.ok:
+        return {"output": form.value(packed)}
+    return _error(outcomes.failure_of(packed, _metadata(task)), form)
+
+
+async def _items(hub: Hub, task: TaskRecord, form: Form) -> list[bytes]:
+    """The outcomes of a map in order; those that never came are errors."""
+    missing = outcomes.error_item(form, _without_outcome(task))
+    answers: list[bytes] = []
+    for start in range(0, task.total or 0, PAGE):
+        stop = min(start + PAGE, task.total or 0)
+        page = await hub.ask(GetMapItems(task_id=task.task_id, start=start, stop=stop))
+        for index in range(start, stop):
+            found = page.items.get(index)
+            answers.append(missing if found is None else await _item(hub, found, form))
+    return answers
+
+
+async def _item(hub: Hub, outcome: TaskOutcome, form: Form) -> bytes:
+    packed = await outcomes.packed_body(outcome.body, outcome.blob, hub.transient)
+    return outcomes.item(form, outcome.ok, packed, outcome.metadata)
+
+
+def _without_outcome(task: TaskRecord) -> DLHubError:
+    """Why there is no output."""
+    if task.status == "cancelled":
+        return Cancelled("the task was cancelled")
+    if task.status == "expired":
+        return DeadlineExceeded("the task did not end before its deadline")
+    return ServableFailed("some of the task's runs failed")
+
+
+def _error(error: DLHubError, form: Form) -> dict[str, bytes]:
+    return {"error": form.plain(problem(error))}

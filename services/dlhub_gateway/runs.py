@@ -1,0 +1,172 @@
+"""Interactive runs: published with the others of the same turn, answered by `ResultBatch`es.
+
+The hot path. What can be done once per batch or per version is not done here: no task, no timer
+and no log line per run. A run is a future in a dictionary; deadlines are looked at ten times a
+second for all runs together; the runs under way when the connection is lost fail at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import NamedTuple, Self
+from uuid import uuid4
+
+from dlhub_bus import Bus, RunPublisher
+from dlhub_gateway.directory import Resolved
+from dlhub_gateway.sites import SiteBook
+from dlhub_gateway.waking import Waker
+from dlhub_runtime.blobs import BlobStore
+from proto_msgs.blobs import BlobRef
+from proto_msgs.errors import DeadlineExceeded, DLHubError, Malformed, Overloaded, Unavailable
+from proto_msgs.runs import Outcome, Run, unpack_results
+from proto_msgs.topics import Lane
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S = 0.1
+LATE = "the run did not end before its deadline; give it a longer timeout_s, or run it asynchronously"
+
+
+class Answered(NamedTuple):
+    """An outcome has come; it may be a failure of the model."""
+
+    outcome: Outcome
+    site: str
+
+
+class Pending:
+    """A run that somebody waits for."""
+
+    __slots__ = ("answer_key", "deadline", "future", "run_id", "version_id")
+
+    def __init__(
+        self, run_id: str, version_id: str, deadline: float, future: asyncio.Future[Answered | DLHubError]
+    ) -> None:
+        self.run_id = run_id
+        self.version_id = version_id
+        self.deadline = deadline
+        self.future = future
+        """Errors are results here, not exceptions: a map collects them."""
+        self.answer_key = b""
+
+    async def answer(self) -> Answered:
+        """The outcome. Raises when there is none: lost connection, full queue, deadline."""
+        result = await self.future
+        if isinstance(result, DLHubError):
+            raise result
+        return result
+
+
+class InteractiveRuns:
+    """Runs that wait for their outcomes in this process; an asynchronous context manager."""
+
+    def __init__(self, bus: Bus, sites: SiteBook, transient: BlobStore, *, max_waiting: int) -> None:
+        self.publisher = RunPublisher(bus.transport, self._refused)
+        self.waker = Waker(bus, sites, self._versions_waiting)
+        self._sites = sites
+        self._transient = transient
+        self._max_waiting = max_waiting
+        self._pending: dict[str, Pending] = {}
+        self._loop = asyncio.get_running_loop()
+        self._sweeper: asyncio.TimerHandle | None = None
+        bus.on_results = self.receive
+        bus.transport.on_lost(self._lose_all)
+
+    async def __aenter__(self) -> Self:
+        await self.publisher.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._sweeper:
+            self._sweeper.cancel()
+        await self.publisher.__aexit__(kind, error, tb)
+
+    def check_served(self, found: Resolved) -> None:
+        """Raises Unavailable when no site that is alive could run this version."""
+        record = found.record
+        if record.version_id in self._sites.ready:
+            return
+        if not self._sites.may_serve(record.version_id, found.environment_kind, found.deployments):
+            live = ", ".join(self._sites.names()) or "none"
+            raise Unavailable(
+                f"no site that is alive can run {found.label}; sites alive: {live}", retry_after_s=5
+            )
+
+    async def stow(self, payload: bytes) -> BlobRef:
+        """Keep a large payload in the blob store for as long as its run needs it."""
+        return await self._transient.put(payload)
+
+    def start(
+        self, version_id: str, method: str, payload: bytes, deadline: float, blob: BlobRef | None = None
+    ) -> Pending:
+        """Publish a run at the end of this turn. Raises Overloaded."""
+        if len(self._pending) >= self._max_waiting:
+            raise Overloaded(
+                f"{self._max_waiting:,} runs wait in this gateway already; try again, or run asynchronously",
+                retry_after_s=1,
+            )
+        pending = Pending(uuid4().hex, version_id, deadline, self._loop.create_future())
+        self._pending[pending.run_id] = pending
+        run = Run(run_id=pending.run_id, payload=payload, deadline=deadline, blob=blob)
+        pending.answer_key = self.publisher.add(version_id, method, Lane.INTERACTIVE, run)
+        self.waker.want(version_id)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        return pending
+
+    def receive(self, body: bytes) -> None:
+        """A batch of results has come."""
+        try:
+            batch = unpack_results(body)
+        except Malformed as error:
+            logger.warning("Bad results", extra={"action": "bad_results", "error": str(error)})
+            return
+        for outcome in batch.outcomes:
+            pending = self._pending.get(outcome.run_id)
+            if pending is None:
+                continue  # nobody waits any more, or it came twice
+            if not hmac.compare_digest(pending.answer_key, batch.answer_key):
+                logger.warning("Result refused", extra={"action": "result_refused", "site": batch.site})
+                return
+            self._settle(pending, Answered(outcome, batch.site))
+
+    def forget(self, runs: Iterable[Pending]) -> None:
+        """Nobody waits for these any more."""
+        for pending in runs:
+            self._pending.pop(pending.run_id, None)
+
+    def _settle(self, pending: Pending, result: Answered | DLHubError) -> None:
+        del self._pending[pending.run_id]
+        if not pending.future.done():
+            pending.future.set_result(result)
+
+    def _refused(self, run: Run, error: DLHubError) -> None:
+        """The broker did not take a run."""
+        pending = self._pending.get(run.run_id)
+        if pending is not None:
+            self._settle(pending, error)
+
+    def _lose_all(self) -> None:
+        error = Unavailable(
+            "the connection to the message broker was lost while the run was under way; try again",
+            retry_after_s=1,
+        )
+        for pending in list(self._pending.values()):
+            self._settle(pending, error)
+
+    def _sweep(self) -> None:
+        """Fail the runs whose deadline has passed."""
+        now = time.time()
+        for pending in [p for p in self._pending.values() if p.deadline <= now]:
+            self._settle(pending, DeadlineExceeded(LATE))
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep) if self._pending else None
+
+    def _versions_waiting(self) -> set[str]:
+        return {pending.version_id for pending in self._pending.values()}

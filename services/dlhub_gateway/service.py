@@ -1,0 +1,78 @@
+"""The gateway's process: the bus, what stands on it, and the HTTP server in front."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from dlhub_bus import RabbitTransport, Transport
+from dlhub_gateway.app import build_app
+from dlhub_gateway.hub import Hub, open_hub
+from dlhub_gateway.processes import keep_processes
+from dlhub_gateway.settings import GatewaySettings
+from dlhub_runtime.process import instance_name
+from proto_msgs.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+LAST_REQUESTS_S = 10.0
+"""How long requests under way may take when the gateway stops."""
+KEEPALIVE_S = 75.0
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Answer requests until cancelled."""
+    if settings.gateway_processes > 1 and not settings.gateway_child:
+        await keep_processes(settings)
+        return
+    transport = RabbitTransport(settings.amqp_url.get_secret_value(), instance_name("gateway"))
+    async with transport, gateway(transport, settings):
+        await (_parent_ends() if settings.gateway_child else asyncio.get_running_loop().create_future())
+
+
+@asynccontextmanager
+async def gateway(transport: Transport, settings: GatewaySettings) -> AsyncIterator[int]:
+    """A gateway that answers over HTTP; gives the port it listens on."""
+    async with open_hub(transport, settings) as hub, _http_server(hub, settings) as port:
+        logger.info(
+            "Gateway listens", extra={"action": "listening", "host": settings.gateway_host, "port": port}
+        )
+        yield port
+
+
+@asynccontextmanager
+async def _http_server(hub: Hub, settings: GatewaySettings) -> AsyncIterator[int]:
+    runner = web.AppRunner(
+        build_app(hub),
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=LAST_REQUESTS_S,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(
+            runner,
+            settings.gateway_host,
+            settings.gateway_port,
+            backlog=1024,
+            reuse_port=settings.gateway_child or None,
+        )
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def _parent_ends() -> None:
+    """Return never; raises Unavailable when the process that started this one has gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    raise Unavailable("the process that started this one has gone")

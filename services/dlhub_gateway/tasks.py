@@ -1,0 +1,155 @@
+"""Tasks: stored by the catalog first, published to the durable lane then, and only then answered.
+
+So nobody is given the address of a task that does not exist, and no task is told of whose runs are
+not on a disk. The tasks of one turn of the event loop are stored by one request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from dlhub_bus import Bus, RunPublisher
+from dlhub_gateway.catalog import ask
+from dlhub_gateway.waking import Waker
+from proto_msgs.errors import DLHubError
+from proto_msgs.runs import Run, RunBatch
+from proto_msgs.tasks import CreateTasks, DiscardTasks, NewTask
+from proto_msgs.topics import Lane
+
+logger = logging.getLogger(__name__)
+
+MAX_RUNS = 256
+MAX_BYTES = 4 * 1024 * 1024
+MAX_TASKS = 500
+CREATE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A task that is to be created, with its runs."""
+
+    task: NewTask
+    runs: Sequence[Run]
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def settle(self, error: DLHubError | None) -> None:
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+class TaskDesk:
+    """Creates tasks; an asynchronous context manager."""
+
+    def __init__(self, bus: Bus, publisher: RunPublisher, waker: Waker) -> None:
+        self._bus = bus
+        self._publisher = publisher
+        self._waker = waker
+        self._open: list[Order] = []
+        self._answer_key = b""
+        self._group = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._group.__aexit__(kind, error, tb)
+
+    def answer_key(self) -> bytes:
+        """The key of the tasks of this turn: those of one batch of runs share it."""
+        if not self._open or not self._answer_key:
+            self._answer_key = secrets.token_bytes(16)
+        return self._answer_key
+
+    async def create(self, task: NewTask, runs: Sequence[Run]) -> None:
+        """Return when the task is stored and its runs are in the durable queue.
+
+        Raises Overloaded when the queue is full, and Unavailable; then there is no task.
+        """
+        order = Order(task, runs)
+        if not self._open:
+            asyncio.get_running_loop().call_soon(self._close)
+        self._open.append(order)
+        await order.done
+
+    def _close(self) -> None:
+        orders, self._open = self._open, []
+        for start in range(0, len(orders), MAX_TASKS):
+            self._group.create_task(self._create(orders[start : start + MAX_TASKS]))
+
+    async def _create(self, orders: Sequence[Order]) -> None:
+        try:
+            await ask(self._bus, CreateTasks(tasks=tuple(o.task for o in orders)), timeout_s=CREATE_S)
+        except DLHubError as error:
+            # It may have been stored, with the reply lost on the way.
+            await self._give_up(orders, error)
+            return
+        for batch_orders in _by_method(orders):
+            await self._publish(batch_orders)
+
+    async def _publish(self, orders: Sequence[Order]) -> None:
+        """Publish the runs of tasks of one version and method."""
+        task = orders[0].task
+        try:
+            for runs in pieces(run for order in orders for run in order.runs):
+                await self._publisher.publish_batch(
+                    RunBatch(
+                        version_id=task.version_id,
+                        method=task.method,
+                        lane=Lane.DURABLE,
+                        reply_to="",
+                        answer_key=task.answer_key,
+                        runs=runs,
+                    )
+                )
+        except DLHubError as error:
+            await self._give_up(orders, error)
+            return
+        self._waker.want(task.version_id)
+        for order in orders:
+            order.settle(None)
+
+    async def _give_up(self, orders: Sequence[Order], error: DLHubError) -> None:
+        """Take the tasks back; a run that is in the queue nevertheless is skipped by whoever gets it."""
+        try:
+            await ask(self._bus, DiscardTasks(task_ids=tuple(order.task.task_id for order in orders)))
+        except DLHubError as trouble:
+            logger.warning("Tasks not discarded", extra={"action": "discard_failed", "error": str(trouble)})
+        for order in orders:
+            # A copy each: an exception that several raise collects all their tracebacks.
+            order.settle(type(error)(error.message, retry_after_s=error.retry_after_s, details=error.details))
+
+
+def _by_method(orders: Iterable[Order]) -> list[list[Order]]:
+    """Orders whose runs may travel together."""
+    groups: dict[tuple[str, str, bytes], list[Order]] = {}
+    for order in orders:
+        task = order.task
+        groups.setdefault((task.version_id, task.method, task.answer_key), []).append(order)
+    return list(groups.values())
+
+
+def pieces(runs: Iterable[Run]) -> Iterator[tuple[Run, ...]]:
+    """Cut runs into batches that are bounded in number and bytes."""
+    piece: list[Run] = []
+    size_bytes = 0
+    for run in runs:
+        if piece and (len(piece) >= MAX_RUNS or size_bytes + len(run.payload) > MAX_BYTES):
+            yield tuple(piece)
+            piece, size_bytes = [], 0
+        piece.append(run)
+        size_bytes += len(run.payload)
+    if piece:
+        yield tuple(piece)
