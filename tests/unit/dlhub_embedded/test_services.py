@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dlhub_embedded.home import Home
+from dlhub_embedded.services import Addresses, environment, services, write_site_file
+from dlhub_embedded.settings import SERVICES, Settings
+
+ADDRESSES = Addresses(
+    amqp_url="amqp://u:broker-secret@h/",
+    mongo_url="mongodb://u:mongo-secret@h/",
+    blob_url="s3://bucket",
+    gateway_port=8420,
+)
+SETTINGS = Settings.from_environment(
+    {
+        "PATH": "/bin",
+        "AWS_SECRET_ACCESS_KEY": "store-secret",
+        "DLHUB_BUILDER_INDEX_URL": "https://index-secret@h/",
+        "DLHUB_INLINE_BYTES": "2048",
+    }
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    home.make()
+    return home
+
+
+def secrets_of(name: str, home: Home) -> set[str]:
+    text = str(environment(name, home, SETTINGS, ADDRESSES))
+    return {word for word in ("broker", "mongo", "store", "index") if f"{word}-secret" in text}
+
+
+@pytest.mark.parametrize(
+    ("name", "secrets"),
+    [
+        ("catalog", {"broker", "mongo"}),
+        ("builder", {"broker", "store", "index"}),
+        ("task_manager", {"broker", "store"}),
+        ("gateway", {"broker", "store"}),
+    ],
+)
+def test_a_service_gets_the_secrets_that_it_needs(name: str, secrets: set[str], home: Home) -> None:
+    assert secrets_of(name, home) == secrets
+
+
+def test_the_token_itself_goes_to_no_service(home: Home) -> None:
+    environments = {name: environment(name, home, SETTINGS, ADDRESSES) for name in SERVICES}
+    assert home.admin_token() not in str(environments)
+    expected = hashlib.sha256(home.admin_token().encode()).hexdigest()
+    assert environments["catalog"]["DLHUB_ADMIN_TOKEN_SHA256"] == expected
+
+
+def test_settings_for_all_go_to_all(home: Home) -> None:
+    for name in SERVICES:
+        assert environment(name, home, SETTINGS, ADDRESSES)["DLHUB_INLINE_BYTES"] == "2048"
+
+
+def test_the_gateway_learns_where_to_listen(home: Home) -> None:
+    own = environment("gateway", home, SETTINGS, ADDRESSES)
+    assert (own["DLHUB_GATEWAY_HOST"], own["DLHUB_GATEWAY_PORT"]) == ("127.0.0.1", "8420")
+
+
+def test_only_the_gateway_has_a_port(home: Home) -> None:
+    ports = {part.name: part.ports for part in services(home, SETTINGS, ADDRESSES)}
+    assert ports == {"catalog": {}, "builder": {}, "task_manager": {}, "gateway": {"http": 8420}}
+
+
+def test_the_site_file_is_valid_and_stays_as_its_owner_left_it(home: Home) -> None:
+    write_site_file(home)
+    site = tomllib.loads(home.site_file.read_text())
+    assert (site["name"], site["accepts_defaults"], site["environments"]) == ("local", True, ["venv"])
+    home.site_file.write_text("name = 'mine'")
+    write_site_file(home)
+    assert home.site_file.read_text() == "name = 'mine'"
