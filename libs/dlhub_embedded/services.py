@@ -31,15 +31,21 @@ accepts_defaults = true
 # The kinds of environment this machine can run: "venv" needs nothing else to be installed.
 environments = ["venv"]
 
-# How many replicas of one servable version may run at once.
-max_replicas_per_deployment = {replicas}
-
-# Processor cores that all replicas together may use.
-cores = {cores}
-
 [provider]
-# Parsl's provider: "local" starts workers on this machine.
+# Parsl's provider: "local" starts workers as processes of this machine.
 kind = "local"
+
+[limits]
+# Replicas of all servables together, and of one version unless its deployment says otherwise.
+max_replicas = {replicas}
+max_replicas_per_version = {per_version}
+
+[liveness]
+# Seconds of silence after which a replica counts as lost: one that is loaded, one that loads.
+heartbeat_s = 15
+loading_heartbeat_s = 60
+# Seconds that a model gets to return once its run was cancelled or its deadline passed.
+grace_s = 2
 """
 
 
@@ -115,7 +121,7 @@ def write_site_file(home: Home) -> None:
     """The task manager's site file, unless there is one."""
     if not home.site_file.exists():
         cores = os.cpu_count() or 1
-        write_private(home.site_file, SITE_FILE.format(replicas=max(1, cores), cores=cores))
+        write_private(home.site_file, SITE_FILE.format(replicas=max(8, 2 * cores), per_version=max(2, cores)))
 
 
 def _own(name: str, home: Home, settings: Settings, addresses: Addresses) -> dict[str, str]:
