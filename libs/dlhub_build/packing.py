@@ -64,7 +64,7 @@ def pack_directory(
     members = list_files(directory, include=include, exclude=exclude)
     with (
         target.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=3) as packed,
         # GNU rather than PAX: a PAX header in front confuses readers that sniff the first block.
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar,
     ):
