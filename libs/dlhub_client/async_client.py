@@ -1,0 +1,306 @@
+"""The client, for code that has an event loop. Everything else is a face of this class."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from dlhub_client import upload
+from dlhub_client.address import resolve
+from dlhub_client.catalogue import Catalogue
+from dlhub_client.connection import Body, Call, Connection, packed
+from dlhub_client.describe.easy import easy_description
+from dlhub_client.errors import DeadlineExceeded, NotAHub
+from dlhub_client.follow import BuildFollower, get_build, until_built
+from dlhub_client.mapping import Bounds, MapCall, OnError
+from dlhub_client.models import LogLine, OnProgress, Published, TaskState
+from dlhub_client.names import build_path, method_path
+from dlhub_client.retry import RetryPolicy
+from dlhub_client.tasks import Tasks, output_of
+
+PATIENCE_S = 900.0
+"""How long a run without a `timeout_s` is waited for: the hub's own deadline comes first."""
+MARGIN_S = 30.0
+"""On top of a deadline that the hub was given: it should be the hub that says so."""
+UPLOAD_TIMEOUT_S = 4 * 3600.0
+BUILD_TIMEOUT_S = 2 * 3600.0
+MAP_REQUEST_S = 600.0
+
+
+class TaskHandle:
+    """A run that was asked for asynchronously."""
+
+    def __init__(self, tasks: Tasks, task_id: str) -> None:
+        self.task_id = task_id
+        self._tasks = tasks
+
+    async def result(self, timeout_s: float | None = None) -> Any:
+        """The output, as soon as there is one. Raises what the run failed with, or TimeoutError."""
+        return (await self.output_and_metadata(timeout_s))[0]
+
+    async def output_and_metadata(self, timeout_s: float | None = None) -> tuple[Any, Mapping[str, Any]]:
+        """The output, and what the hub tells about the run."""
+        async with asyncio.timeout(timeout_s):
+            return output_of(await self._tasks.finished(self.task_id))
+
+    async def state(self) -> TaskState:
+        """The task as it stands."""
+        return await self._tasks.state(self.task_id)
+
+    async def cancel(self) -> bool:
+        """End the run at the hub; whether it is cancelled now."""
+        return (await self._tasks.cancel(self.task_id)).status == "cancelled"
+
+
+class AsyncDLHubClient(Catalogue):
+    """A hub. Use it with `async with`, or `close` it.
+
+    url, token: by default `DLHUB_URL` and `DLHUB_TOKEN`, then what `dlhub login` stored.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        max_connections: int = 128,
+    ) -> None:
+        self._retry = retry or RetryPolicy()
+        self.address = resolve(url, token)
+        self._connection = Connection(self.address, self._retry, max_connections)
+        self._tasks = Tasks(self._connection)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._connection.close()
+
+    # --- running ---
+
+    async def run(
+        self,
+        name: str,
+        inputs: Any,
+        parameters: Mapping[str, Any] | None = None,
+        asynchronous: bool = False,
+        debug: bool = False,
+        timeout_s: float | None = None,
+        method: str = "run",
+    ) -> Any:
+        """Run a servable (`owner/name` or `owner/name@version`) and give its output.
+
+        debug: give `(output, metadata)`: timings, site, captured stdout and stderr.
+        asynchronous: give a TaskHandle at once.
+        Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
+        """
+        if asynchronous:
+            return await self.run_async(name, inputs, parameters, timeout_s, method)
+        call = _run_call(name, inputs, parameters, timeout_s, method)
+        answer = (await self._connection.send(call)).value
+        if not isinstance(answer, dict) or "output" not in answer:
+            raise NotAHub(f"{self._connection.url(call.path)}: the answer to a run has no output")
+        return (answer["output"], answer.get("metadata") or {}) if debug else answer["output"]
+
+    async def run_async(
+        self,
+        name: str,
+        inputs: Any,
+        parameters: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
+        method: str = "run",
+    ) -> TaskHandle:
+        """Hand a run to the hub, which keeps it through restarts; its handle waits and cancels."""
+        call = _run_call(name, inputs, parameters, timeout_s, method, {"Prefer": "respond-async"})
+        reply = await self._connection.send(call)
+        return TaskHandle(self._tasks, _task_id(reply.value, reply.headers))
+
+    async def map(
+        self,
+        name: str,
+        inputs: Iterable[Any],
+        parameters: Mapping[str, Any] | None = None,
+        method: str = "run",
+        on_error: OnError = "raise",
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+        bounds: Bounds | None = None,
+    ) -> list[Any]:
+        """Run a servable on each of many inputs; the outputs in the same order.
+
+        on_error: "raise" the first failure and stop, or "return" each in place of its output.
+        timeout_s: for the whole map; none by default.
+        """
+        rest = {
+            "parameters": dict(parameters or {}),
+            "timeout_s": min(timeout_s or MAP_REQUEST_S, MAP_REQUEST_S),
+        }
+        path = method_path(name, method, "map")
+
+        async def post(make_body: Any, headers: Mapping[str, str]) -> Any:
+            call = Call(
+                method="POST",
+                path=path,
+                make_body=make_body,
+                headers=headers,
+                timeout_s=MAP_REQUEST_S + MARGIN_S,
+            )
+            return (await self._connection.send(call)).value
+
+        mapping = MapCall(post, rest, bounds or Bounds(), self._retry)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await mapping.run(inputs, on_error, on_progress)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"The map over {name} was not done within {timeout_s:g} s.") from error
+
+    # --- tasks ---
+
+    async def get_task_status(self, task_id: str, wait_s: int = 0) -> dict[str, Any]:
+        """The task as the hub has it, or as it is when it ends within `wait_s` (at most 60)."""
+        return dict((await self._tasks.state(task_id, wait_s)).document)
+
+    async def get_result(self, task_id: str, verbose: bool = False, timeout_s: float | None = None) -> Any:
+        """Wait for a task and give its output; verbose: `(output, metadata)`. Raises what it failed with."""
+        output, metadata = await TaskHandle(self._tasks, task_id).output_and_metadata(timeout_s)
+        return (output, metadata) if verbose else output
+
+    async def list_tasks(self, status: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The caller's tasks, newest first."""
+        return await self._items("/tasks", {"status": status, "limit": limit})
+
+    async def cancel(self, task_id: str) -> bool:
+        """End a task that has not ended; whether it is cancelled now."""
+        return await TaskHandle(self._tasks, task_id).cancel()
+
+    # --- publishing ---
+
+    async def publish_servable(
+        self,
+        model: upload.Publishable,
+        *,
+        wait: bool = True,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = BUILD_TIMEOUT_S,
+    ) -> Published:
+        """Publish a folder with a dlhub.json, or a description from `dlhub_client.describe`.
+
+        wait: until it can be run (at most `timeout_s`); otherwise only until the hub has it.
+        Raises Malformed for what is wrong with it, BuildFailed with the step and the log's last lines.
+        """
+        async with upload.prepared(model, on_progress) as request:
+
+            def make_body() -> Body:
+                return request.body(on_progress)
+
+            call = Call(method="POST", path="/servables", make_body=make_body, timeout_s=UPLOAD_TIMEOUT_S)
+            published = self._published(await self._connection.send(call))
+        if wait and published.build_id:
+            await until_built(self._connection, published.build_id, timeout_s, on_progress)
+        return published
+
+    async def easy_publish(
+        self,
+        title: str,
+        creators: str | Iterable[str],
+        short_name: str,
+        servable_type: str,
+        serv_options: Mapping[str, Any],
+        affiliations: Iterable[Any] | None = None,
+        paper_doi: str | None = None,
+        *,
+        visible_to: Iterable[str] = (),
+        wait: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> Published:
+        """Describe and publish in one call.
+
+        servable_type: "static_method", "class_method" or "sklearn"; serv_options: the arguments of the
+        function of that name in `dlhub_client.describe`. creators: "Family, Given", one or several.
+        """
+        description = easy_description(
+            title, creators, short_name, servable_type, serv_options, affiliations, paper_doi
+        )
+        if visible_to:
+            description.set_visibility(visible_to)
+        return await self.publish_servable(description, wait=wait, on_progress=on_progress)
+
+    def _published(self, reply: Any) -> Published:
+        value = reply.value
+        if not isinstance(value, dict) or "servable" not in value:
+            raise NotAHub("the answer to a publish request does not name the servable")
+        name = value["servable"]
+        return Published(
+            name=name,
+            version=value["version"],
+            version_id=value["version_id"],
+            build_id=value.get("build_id"),
+            url=self._connection.url(f"/servables/{name}@{value['version']}"),
+            created=reply.status != 200,
+        )
+
+    # --- builds ---
+
+    async def builds(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The caller's builds, newest first."""
+        return await self._items("/builds", {"limit": limit})
+
+    async def get_build(self, build_id: str) -> dict[str, Any]:
+        """A build as it stands."""
+        return await get_build(self._connection, build_id)
+
+    def build_log(self, build_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
+        """The lines of a build's log so far; follow: until the build has ended."""
+        return BuildFollower(self._connection, build_id).lines(follow=follow)
+
+    async def wait_for_build(
+        self, build_id: str, *, timeout_s: float = BUILD_TIMEOUT_S, on_progress: OnProgress | None = None
+    ) -> None:
+        """Return when a build has succeeded. Raises BuildFailed or Cancelled."""
+        await until_built(self._connection, build_id, timeout_s, on_progress)
+
+    async def cancel_build(self, build_id: str) -> dict[str, Any] | None:
+        """End a build that has not ended."""
+        answer: dict[str, Any] | None = await self._call("DELETE", build_path(build_id))
+        return answer
+
+
+def _run_call(
+    name: str,
+    inputs: Any,
+    parameters: Mapping[str, Any] | None,
+    timeout_s: float | None,
+    method: str,
+    headers: Mapping[str, str] | None = None,
+) -> Call:
+    body: dict[str, Any] = {"inputs": inputs}
+    if parameters:
+        body["parameters"] = dict(parameters)
+    if timeout_s is not None:
+        body["timeout_s"] = timeout_s
+    make_body, kind = packed(body)
+    patience_s = PATIENCE_S if timeout_s is None else timeout_s + MARGIN_S
+    return Call(
+        method="POST",
+        path=method_path(name, method, "run"),
+        make_body=make_body,
+        headers={**kind, **(headers or {})},
+        timeout_s=patience_s,
+    )
+
+
+def _task_id(value: Any, headers: Mapping[str, str]) -> str:
+    found = value.get("id") or value.get("task_id") if isinstance(value, dict) else None
+    found = found or headers.get("Location", "").rstrip("/").rpartition("/")[2]
+    if not found:
+        raise NotAHub("the answer to an asynchronous run names no task")
+    return str(found)

@@ -1,0 +1,114 @@
+"""Declared types of inputs and outputs: by hand, or from type hints."""
+
+from __future__ import annotations
+
+import datetime
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlhub_client.errors import Malformed
+from proto_msgs.description import Argument
+
+ArgumentBlock = dict[str, Any]
+
+_SCALARS = {
+    bool: "boolean",
+    int: "integer",
+    float: "float",
+    complex: "complex",
+    str: "string",
+    datetime.datetime: "datetime",
+    datetime.timedelta: "timedelta",
+}
+_BY_PREFIX = {
+    "bool": "boolean",
+    "int": "integer",
+    "uint": "integer",
+    "float": "float",
+    "complex": "complex",
+    "str": "string",
+    "datetime": "datetime",
+    "timedelta": "timedelta",
+}
+"""How the names of NumPy's scalar types begin."""
+
+
+def argument(
+    type: str,
+    description: str | None = None,
+    *,
+    shape: Sequence[int | None] | None = None,
+    dtype: str | None = None,
+    item_type: str | ArgumentBlock | None = None,
+    element_types: Sequence[ArgumentBlock] | None = None,
+    properties: Mapping[str, ArgumentBlock] | None = None,
+    python_type: str | None = None,
+) -> ArgumentBlock:
+    """The block that declares an input or an output.
+
+    type: boolean, integer, number, float, complex, string, datetime, timedelta, list, tuple, dict, ndarray,
+    file or "python object". shape: of an ndarray, None where any length will do; without it any rank.
+    Raises Malformed when the type needs a field that is missing.
+    """
+    given = {
+        "type": type,
+        "description": description,
+        "shape": list(shape) if shape is not None else None,
+        "dtype": dtype,
+        "item_type": {"type": item_type} if isinstance(item_type, str) else item_type,
+        "element_types": list(element_types) if element_types is not None else None,
+        "properties": dict(properties) if properties is not None else None,
+        "python_type": python_type,
+    }
+    block = {key: value for key, value in given.items() if value is not None}
+    try:
+        Argument.model_validate(block)
+    except ValueError as error:
+        raise Malformed(f"{block} does not declare an argument: {error}") from error
+    return block
+
+
+def from_hint(hint: Any) -> ArgumentBlock:
+    """The block for a type hint; what has no block of its own becomes a "python object"."""
+    if hint in _SCALARS:
+        return argument(_SCALARS[hint])
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return from_hint(arguments[0])
+    if _is_array(hint) or _is_array(origin):
+        return _array(arguments)
+    if origin in (list, Sequence) and arguments:
+        return argument("list", item_type=from_hint(arguments[0]))
+    if origin is tuple and arguments:
+        return _tuple(arguments)
+    if hint is dict or origin in (dict, Mapping):
+        return argument("dict", properties={})
+    return argument("python object", python_type=_qualified_name(hint))
+
+
+def _array(arguments: tuple[Any, ...]) -> ArgumentBlock:
+    """An ndarray of any shape; `NDArray[np.float32]` also names the kind of its elements."""
+    scalar = next((inner for outer in arguments[1:] for inner in typing.get_args(outer)), None)
+    kind = getattr(scalar, "__name__", "")
+    item = next((name for prefix, name in _BY_PREFIX.items() if kind.startswith(prefix)), "float")
+    return argument("ndarray", item_type=item)
+
+
+def _tuple(arguments: tuple[Any, ...]) -> ArgumentBlock:
+    if arguments[-1] is Ellipsis:
+        return argument("list", item_type=from_hint(arguments[0]))
+    return argument("tuple", element_types=[from_hint(one) for one in arguments])
+
+
+def _is_array(hint: Any) -> bool:
+    """By name: importing NumPy to learn that something is no array would be slow."""
+    return getattr(hint, "__name__", "") == "ndarray" and getattr(hint, "__module__", "") == "numpy"
+
+
+def _qualified_name(hint: Any) -> str:
+    if hint is None or hint is types.NoneType:
+        return "builtins.NoneType"
+    name, module = getattr(hint, "__qualname__", None), getattr(hint, "__module__", None)
+    return f"{module}.{name}" if name and module and not typing.get_args(hint) else str(hint)

@@ -1,0 +1,184 @@
+"""Many inputs through one method: requests of a bounded size, several in flight, outcomes in order.
+
+Each item is encoded once; a request's body is put together from the encoded items. The number of items per
+request follows the speed of the model: it starts small and grows while requests stay short, so a slow model
+does not run into the deadline of its request and a quick one is not slowed down by many requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgpack
+
+from dlhub_client.connection import Body, encoded
+from dlhub_client.errors import MSGPACK, DLHubError, NotAHub, error_of
+from dlhub_client.models import OnProgress, Progress
+from dlhub_client.retry import RetryPolicy
+from proto_msgs import codec
+
+OnError = Literal["raise", "return"]
+Post = Callable[[Callable[[], Body], Mapping[str, str]], Awaitable[Any]]
+"""Sends a body with its headers as one logical request and gives the decoded answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How large a request of a map may be, and how many travel at once."""
+
+    first_items: int = 8
+    most_items: int = 1000
+    most_bytes: int = 4 * 1024 * 1024  #: of encoded inputs; a single larger item travels alone
+    in_flight: int = 4
+    wanted_s: float = 1.0  #: requests grow until they take this long
+
+
+@dataclass
+class Pace:
+    """How many items the next request should carry."""
+
+    bounds: Bounds
+    items: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.items = self.bounds.first_items
+
+    def learn(self, items: int, duration_s: float) -> None:
+        """A request with so many items took so long; at most double at a time."""
+        fitting = int(items * self.bounds.wanted_s / max(duration_s, 1e-3))
+        self.items = max(1, min(fitting, self.items * 2, self.bounds.most_items))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Items that travel in one request."""
+
+    indices: Sequence[int]
+    items: Sequence[bytes]  #: encoded
+
+    def body(self, rest: Mapping[str, Any]) -> bytes:
+        """`{"inputs": [...], **rest}` as msgpack, without encoding the items again."""
+        packer = msgpack.Packer()
+        parts = [packer.pack_map_header(1 + len(rest)), packer.pack("inputs")]
+        parts.append(packer.pack_array_header(len(self.items)))
+        parts.extend(self.items)
+        for name, value in rest.items():
+            parts += [packer.pack(name), codec.pack(value, name)]
+        return b"".join(parts)
+
+    def only(self, positions: Iterable[int]) -> Chunk:
+        """The items at these positions."""
+        chosen = list(positions)
+        return Chunk([self.indices[i] for i in chosen], [self.items[i] for i in chosen])
+
+
+def chunks(inputs: Iterable[Any], pace: Pace) -> Iterator[Chunk]:
+    """Cut `inputs` into chunks as large as the pace says at that moment. Raises EncodeError."""
+    indices: list[int] = []
+    items: list[bytes] = []
+    size_bytes = 0
+    for index, value in enumerate(inputs):
+        item = codec.pack(value, f"inputs[{index}]")
+        full = len(items) >= pace.items or size_bytes + len(item) > pace.bounds.most_bytes
+        if items and full:
+            yield Chunk(indices, items)
+            indices, items, size_bytes = [], [], 0
+        indices.append(index)
+        items.append(item)
+        size_bytes += len(item)
+    if items:
+        yield Chunk(indices, items)
+
+
+class MapCall:
+    """One map: sends the chunks, keeps the outcomes in order."""
+
+    def __init__(self, post: Post, rest: Mapping[str, Any], bounds: Bounds, retry: RetryPolicy) -> None:
+        self._post = post
+        self._rest = rest
+        self._bounds = bounds
+        self._retry = retry
+        self._outcomes: dict[int, Any] = {}
+
+    async def run(
+        self, inputs: Iterable[Any], on_error: OnError, on_progress: OnProgress | None
+    ) -> list[Any]:
+        """An output or (on_error "return") a DLHubError for each input, in order."""
+        pace = Pace(self._bounds)
+        slots = asyncio.Semaphore(self._bounds.in_flight)
+        total = len(inputs) if isinstance(inputs, Sized) else None
+        try:
+            async with asyncio.TaskGroup() as group:
+                remaining = chunks(inputs, pace)
+                while True:
+                    await slots.acquire()  # before the next chunk is cut: its size uses what was learnt
+                    chunk = next(remaining, None)
+                    if chunk is None:
+                        break
+                    work = self._finish(chunk, pace, on_error, on_progress, total)
+                    group.create_task(work).add_done_callback(lambda _: slots.release())
+        except BaseExceptionGroup as group_of_errors:
+            raise _first(group_of_errors) from None
+        return [self._outcomes[index] for index in range(len(self._outcomes))]
+
+    async def _finish(
+        self, chunk: Chunk, pace: Pace, on_error: OnError, on_progress: OnProgress | None, total: int | None
+    ) -> None:
+        """Bring every item of a chunk to its outcome; what the hub had no room for is sent again."""
+        tries = 0
+        while chunk.items:
+            tries += 1
+            outcomes = await self._outcomes_of(chunk, pace)
+            again, delay_s = self._settle(chunk, outcomes, tries)
+            if on_error == "raise":
+                self._raise_first(chunk)
+            if on_progress is not None:
+                on_progress(Progress(stage="map", done=len(self._outcomes), total=total))
+            chunk = chunk.only(again)
+            if chunk.items:
+                await asyncio.sleep(delay_s)
+
+    async def _outcomes_of(self, chunk: Chunk, pace: Pace) -> Sequence[Mapping[str, Any]]:
+        started = time.perf_counter()
+        answer = await self._post(*encoded(chunk.body(self._rest), MSGPACK))
+        pace.learn(len(chunk.items), time.perf_counter() - started)
+        outcomes = answer.get("outcomes") if isinstance(answer, dict) else None
+        if not isinstance(outcomes, list) or len(outcomes) != len(chunk.items):
+            raise NotAHub(f"a map of {len(chunk.items)} inputs was not answered with as many outcomes")
+        return outcomes
+
+    def _settle(
+        self, chunk: Chunk, outcomes: Sequence[Mapping[str, Any]], tries: int
+    ) -> tuple[list[int], float]:
+        """Keep what is final; positions to send again, and after how long."""
+        again: list[int] = []
+        longest_s = 0.0
+        for position, outcome in enumerate(outcomes):
+            error = error_of(outcome["error"]) if outcome.get("error") else None
+            delay_s = self._retry.delay_s(error, tries) if error else None
+            if delay_s is not None:
+                again.append(position)
+                longest_s = max(longest_s, delay_s)
+            else:
+                self._outcomes[chunk.indices[position]] = error if error else outcome.get("output")
+        return again, longest_s
+
+    def _raise_first(self, chunk: Chunk) -> None:
+        for index in chunk.indices:
+            outcome = self._outcomes.get(index)
+            if isinstance(outcome, DLHubError):
+                outcome.message = f"inputs[{index}]: {outcome.message}"
+                outcome.details["index"] = index
+                raise outcome
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Any one of a group; the others were consequences, or failures of the same kind."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf

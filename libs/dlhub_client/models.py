@@ -1,0 +1,66 @@
+"""What the client gives back: plain records, and the progress of things that take long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FINAL_TASK = frozenset({"succeeded", "failed", "cancelled", "expired"})
+FINAL_BUILD = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A version of a servable, as the hub has it after publishing."""
+
+    name: str  #: `owner/name`
+    version: int  #: `name@version` means exactly this one
+    version_id: str
+    build_id: str | None  #: None when nothing had to be built
+    url: str  #: of its description
+    created: bool  #: False when the same content had been published before
+
+    @property
+    def exact_name(self) -> str:
+        """`owner/name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a publish or a map has come."""
+
+    stage: Literal["pack", "upload", "build", "map"]
+    done: int = 0  #: bytes of an upload, items of a map
+    total: int | None = None  #: None where it is not known
+    step: str = ""  #: of a build
+    text: str = ""  #: a line of a build's log
+
+
+OnProgress = Callable[[Progress], None]
+"""Is called on the client's own thread, so it must be quick and may not call the client."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """A line of a build's log."""
+
+    seq: int
+    step: str
+    text: str
+    at: float | None = None  #: Unix time, seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskState:
+    """A task as the hub described it last."""
+
+    task_id: str
+    status: str
+    document: Mapping[str, Any]  #: the whole answer
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status in FINAL_TASK

@@ -1,0 +1,87 @@
+"""Tasks: waiting for their end by long polls, and what they came to.
+
+A poll is held open by the hub until the task ends, so an answer arrives as soon as there is one. At most
+`MAX_POLLS` are open at once; while more tasks are waited for than that, polls are short and take turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from dlhub_client.connection import Call, Connection
+from dlhub_client.errors import Cancelled, DeadlineExceeded, NotAHub, error_of
+from dlhub_client.models import TaskState
+from dlhub_client.names import task_path
+
+MAX_POLLS = 64
+_LONG_WAIT_S = 50
+_SHORT_WAIT_S = 1
+_GRACE_S = 30.0
+"""For the answer to a poll, on top of what the hub was asked to wait."""
+
+
+class Tasks:
+    """The tasks of one hub."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._polls = asyncio.Semaphore(MAX_POLLS)
+        self._waiting = 0
+
+    async def state(self, task_id: str, wait_s: int = 0) -> TaskState:
+        """The task as it is, or as it is when it ends within `wait_s`."""
+        params = {"wait": wait_s} if wait_s else {}
+        call = Call(method="GET", path=task_path(task_id), params=params, timeout_s=wait_s + _GRACE_S)
+        reply = await self._connection.send(call)
+        return _state(task_id, reply.value)
+
+    async def finished(self, task_id: str) -> TaskState:
+        """The task once it has ended, however long that takes."""
+        self._waiting += 1
+        try:
+            while True:
+                async with self._polls:
+                    crowded = self._waiting > MAX_POLLS
+                    state = await self.state(task_id, _SHORT_WAIT_S if crowded else _LONG_WAIT_S)
+                if state.finished:
+                    return state
+        finally:
+            self._waiting -= 1
+
+    async def cancel(self, task_id: str) -> TaskState:
+        """End a task that has not ended; its state afterwards."""
+        state = await self.state(task_id)
+        if state.finished:
+            return state  # a DELETE would throw the result away
+        reply = await self._connection.send(Call(method="DELETE", path=task_path(task_id)))
+        if isinstance(reply.value, dict) and "status" in reply.value:
+            return _state(task_id, reply.value)
+        return await self.state(task_id)
+
+
+def _state(task_id: str, document: Any) -> TaskState:
+    if not isinstance(document, dict) or "status" not in document:
+        raise NotAHub(f"the answer about task {task_id} has no status")
+    return TaskState(task_id=task_id, status=document["status"], document=document)
+
+
+def output_of(state: TaskState) -> tuple[Any, Mapping[str, Any]]:
+    """Output and metadata of a task that has ended. Raises what it failed with."""
+    if state.status == "succeeded":
+        document = state.document
+        output = document["outcomes"] if "outcomes" in document else document.get("output")
+        return output, document.get("metadata") or {}
+    raise _failure(state)
+
+
+def _failure(state: TaskState) -> Exception:
+    error = state.document.get("error")
+    if error:
+        return error_of(error)
+    if state.status == "cancelled":
+        return Cancelled(f"Task {state.task_id} was cancelled.")
+    if state.status == "expired":
+        return DeadlineExceeded(f"Task {state.task_id} was not done before its deadline.")
+    return error_of({"message": f"Task {state.task_id} {state.status}, and the hub gave no reason."})
