@@ -108,7 +108,6 @@ async def open_stage(
     transport = transport or MemoryTransport(MemoryBroker(), f"catalog-{secrets.token_hex(4)}")
     await _empty(mongo_url, chosen.mongo_database)
     async with (
-        asyncio.timeout(100),
         AsyncMongoClient(mongo_url, tz_aware=True) as client,
         open_store(chosen) as store,
         transport,
