@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from dlhub_client import upload
 from dlhub_client.address import resolve
 from dlhub_client.catalogue import Catalogue
-from dlhub_client.connection import Body, Call, Connection, packed
-from dlhub_client.describe.easy import easy_description
-from dlhub_client.errors import DeadlineExceeded, NotAHub
-from dlhub_client.follow import BuildFollower, get_build, until_built
-from dlhub_client.mapping import Bounds, MapCall, OnError
-from dlhub_client.models import LogLine, OnProgress, Published, TaskState
-from dlhub_client.names import build_path, method_path
+from dlhub_client.connection import JSON, Call, Connection, encoded, packed
+from dlhub_client.errors import MSGPACK, DeadlineExceeded, NotAHub
+from dlhub_client.mapping import AsMsgpack, Bounds, Form, MapCall, OnError
+from dlhub_client.models import OnProgress, TaskState
+from dlhub_client.names import method_path
+from dlhub_client.publishing import Publishing
 from dlhub_client.retry import RetryPolicy
 from dlhub_client.tasks import Tasks, output_of
 
@@ -24,8 +23,6 @@ PATIENCE_S = 900.0
 """How long a run without a `timeout_s` is waited for: the hub's own deadline comes first."""
 MARGIN_S = 30.0
 """On top of a deadline that the hub was given: it should be the hub that says so."""
-UPLOAD_TIMEOUT_S = 4 * 3600.0
-BUILD_TIMEOUT_S = 2 * 3600.0
 MAP_REQUEST_S = 600.0
 
 
@@ -54,7 +51,7 @@ class TaskHandle:
         return (await self._tasks.cancel(self.task_id)).status == "cancelled"
 
 
-class AsyncDLHubClient(Catalogue):
+class AsyncDLHubClient(Catalogue, Publishing):
     """A hub. Use it with `async with`, or `close` it.
 
     url, token: by default `DLHUB_URL` and `DLHUB_TOKEN`, then what `dlhub login` stored.
@@ -124,6 +121,20 @@ class AsyncDLHubClient(Catalogue):
         reply = await self._connection.send(call)
         return TaskHandle(self._tasks, _task_id(reply.value, reply.headers))
 
+    async def run_json(
+        self,
+        name: str,
+        inputs: Any,
+        parameters: Mapping[str, Any] | None = None,
+        asynchronous: bool = False,
+        timeout_s: float | None = None,
+        method: str = "run",
+    ) -> dict[str, Any]:
+        """Run with JSON both ways, in which arrays are lists and times text; the whole answer of the hub."""
+        headers = {"Prefer": "respond-async"} if asynchronous else None
+        call = _run_call(name, inputs, parameters, timeout_s, method, headers, as_json=True)
+        return dict((await self._connection.send(call)).value)
+
     async def map(
         self,
         name: str,
@@ -134,12 +145,14 @@ class AsyncDLHubClient(Catalogue):
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
         bounds: Bounds | None = None,
+        form: Form | None = None,
     ) -> list[Any]:
         """Run a servable on each of many inputs; the outputs in the same order.
 
         on_error: "raise" the first failure and stop, or "return" each in place of its output.
         timeout_s: for the whole map; none by default.
         """
+        how = form or AsMsgpack()
         rest = {
             "parameters": dict(parameters or {}),
             "timeout_s": min(timeout_s or MAP_REQUEST_S, MAP_REQUEST_S),
@@ -152,11 +165,12 @@ class AsyncDLHubClient(Catalogue):
                 path=path,
                 make_body=make_body,
                 headers=headers,
+                accept=how.content_type,
                 timeout_s=MAP_REQUEST_S + MARGIN_S,
             )
             return (await self._connection.send(call)).value
 
-        mapping = MapCall(post, rest, bounds or Bounds(), self._retry)
+        mapping = MapCall(post, rest, how, bounds or Bounds(), self._retry)
         try:
             async with asyncio.timeout(timeout_s):
                 return await mapping.run(inputs, on_error, on_progress)
@@ -168,6 +182,12 @@ class AsyncDLHubClient(Catalogue):
     async def get_task_status(self, task_id: str, wait_s: int = 0) -> dict[str, Any]:
         """The task as the hub has it, or as it is when it ends within `wait_s` (at most 60)."""
         return dict((await self._tasks.state(task_id, wait_s)).document)
+
+    async def wait_json(self, task_id: str) -> dict[str, Any]:
+        """The task once it has ended, with its output in JSON's forms. Raises what it failed with."""
+        state = await self._tasks.finished(task_id, JSON)
+        output_of(state)
+        return dict(state.document)
 
     async def get_result(self, task_id: str, verbose: bool = False, timeout_s: float | None = None) -> Any:
         """Wait for a task and give its output; verbose: `(output, metadata)`. Raises what it failed with."""
@@ -182,97 +202,6 @@ class AsyncDLHubClient(Catalogue):
         """End a task that has not ended; whether it is cancelled now."""
         return await TaskHandle(self._tasks, task_id).cancel()
 
-    # --- publishing ---
-
-    async def publish_servable(
-        self,
-        model: upload.Publishable,
-        *,
-        wait: bool = True,
-        on_progress: OnProgress | None = None,
-        timeout_s: float = BUILD_TIMEOUT_S,
-    ) -> Published:
-        """Publish a folder with a dlhub.json, or a description from `dlhub_client.describe`.
-
-        wait: until it can be run (at most `timeout_s`); otherwise only until the hub has it.
-        Raises Malformed for what is wrong with it, BuildFailed with the step and the log's last lines.
-        """
-        async with upload.prepared(model, on_progress) as request:
-
-            def make_body() -> Body:
-                return request.body(on_progress)
-
-            call = Call(method="POST", path="/servables", make_body=make_body, timeout_s=UPLOAD_TIMEOUT_S)
-            published = self._published(await self._connection.send(call))
-        if wait and published.build_id:
-            await until_built(self._connection, published.build_id, timeout_s, on_progress)
-        return published
-
-    async def easy_publish(
-        self,
-        title: str,
-        creators: str | Iterable[str],
-        short_name: str,
-        servable_type: str,
-        serv_options: Mapping[str, Any],
-        affiliations: Iterable[Any] | None = None,
-        paper_doi: str | None = None,
-        *,
-        visible_to: Iterable[str] = (),
-        wait: bool = True,
-        on_progress: OnProgress | None = None,
-    ) -> Published:
-        """Describe and publish in one call.
-
-        servable_type: "static_method", "class_method" or "sklearn"; serv_options: the arguments of the
-        function of that name in `dlhub_client.describe`. creators: "Family, Given", one or several.
-        """
-        description = easy_description(
-            title, creators, short_name, servable_type, serv_options, affiliations, paper_doi
-        )
-        if visible_to:
-            description.set_visibility(visible_to)
-        return await self.publish_servable(description, wait=wait, on_progress=on_progress)
-
-    def _published(self, reply: Any) -> Published:
-        value = reply.value
-        if not isinstance(value, dict) or "servable" not in value:
-            raise NotAHub("the answer to a publish request does not name the servable")
-        name = value["servable"]
-        return Published(
-            name=name,
-            version=value["version"],
-            version_id=value["version_id"],
-            build_id=value.get("build_id"),
-            url=self._connection.url(f"/servables/{name}@{value['version']}"),
-            created=reply.status != 200,
-        )
-
-    # --- builds ---
-
-    async def builds(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The caller's builds, newest first."""
-        return await self._items("/builds", {"limit": limit})
-
-    async def get_build(self, build_id: str) -> dict[str, Any]:
-        """A build as it stands."""
-        return await get_build(self._connection, build_id)
-
-    def build_log(self, build_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
-        """The lines of a build's log so far; follow: until the build has ended."""
-        return BuildFollower(self._connection, build_id).lines(follow=follow)
-
-    async def wait_for_build(
-        self, build_id: str, *, timeout_s: float = BUILD_TIMEOUT_S, on_progress: OnProgress | None = None
-    ) -> None:
-        """Return when a build has succeeded. Raises BuildFailed or Cancelled."""
-        await until_built(self._connection, build_id, timeout_s, on_progress)
-
-    async def cancel_build(self, build_id: str) -> dict[str, Any] | None:
-        """End a build that has not ended."""
-        answer: dict[str, Any] | None = await self._call("DELETE", build_path(build_id))
-        return answer
-
 
 def _run_call(
     name: str,
@@ -281,19 +210,21 @@ def _run_call(
     timeout_s: float | None,
     method: str,
     headers: Mapping[str, str] | None = None,
+    as_json: bool = False,
 ) -> Call:
     body: dict[str, Any] = {"inputs": inputs}
     if parameters:
         body["parameters"] = dict(parameters)
     if timeout_s is not None:
         body["timeout_s"] = timeout_s
-    make_body, kind = packed(body)
+    make_body, kind = encoded(json.dumps(body).encode(), JSON) if as_json else packed(body)
     patience_s = PATIENCE_S if timeout_s is None else timeout_s + MARGIN_S
     return Call(
         method="POST",
         path=method_path(name, method, "run"),
         make_body=make_body,
         headers={**kind, **(headers or {})},
+        accept=JSON if as_json else MSGPACK,
         timeout_s=patience_s,
     )
 

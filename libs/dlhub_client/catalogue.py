@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dlhub_client.connection import Call, Connection, Method, as_json, packed
+from dlhub_client.connection import Call, Connection, Method, packed
 from dlhub_client.errors import NotAHub, NotFound
 from dlhub_client.names import servable_path
 
@@ -66,9 +66,12 @@ class Catalogue:
         """All versions of a servable, newest first."""
         return await self._items(f"{servable_path(name)}/versions", {})
 
-    async def logs(self, name: str) -> list[dict[str, Any]]:
-        """What the replicas of a servable printed last; for its maintainers."""
-        return await self._items(f"{servable_path(name)}/logs", {})
+    async def logs(self, name: str, max_bytes: int = 65_536) -> dict[str, Any]:
+        """What the replicas printed last (`replicas`), and which sites kept silent (`unanswered`).
+
+        For maintainers. `owner/name` means all versions; max_bytes: of each stream of each replica.
+        """
+        return dict(await self.get_json(f"{servable_path(name)}/logs", {"max_bytes": max_bytes}))
 
     async def get_deployments(self, name: str) -> list[dict[str, Any]]:
         """Where and how a servable is served; empty when it has the default deployment."""
@@ -81,25 +84,6 @@ class Catalogue:
         body = {"deployments": [dict(deployment) for deployment in deployments]}
         answer = await self._call("PUT", f"{servable_path(name)}/deployments", body)
         return _list(answer, "deployments")
-
-    async def run_json(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        headers: Mapping[str, str],
-        timeout_s: float,
-    ) -> Any:
-        """Run with JSON both ways, in which arrays are lists; what the command line uses."""
-        make_body, kind = as_json(dict(body))
-        call = Call(
-            method="POST",
-            path=path,
-            make_body=make_body,
-            headers={**kind, **headers},
-            accept="application/json",
-            timeout_s=timeout_s,
-        )
-        return (await self._connection.send(call)).value
 
     async def get_json(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
         """A JSON answer as it is; `path` is below /api/v1."""

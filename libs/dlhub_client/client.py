@@ -113,11 +113,13 @@ class DLHubClient:
         return False
 
     map = _synchronous(AsyncDLHubClient.map)
+    run_json = _synchronous(AsyncDLHubClient.run_json)
 
     # --- tasks ---
 
     get_task_status = _synchronous(AsyncDLHubClient.get_task_status)
     get_result = _synchronous(AsyncDLHubClient.get_result)
+    wait_json = _synchronous(AsyncDLHubClient.wait_json)
     list_tasks = _synchronous(AsyncDLHubClient.list_tasks)
     cancel = _synchronous(AsyncDLHubClient.cancel)
 
@@ -154,7 +156,6 @@ class DLHubClient:
     logs = _synchronous(AsyncDLHubClient.logs)
     get_deployments = _synchronous(AsyncDLHubClient.get_deployments)
     put_deployments = _synchronous(AsyncDLHubClient.put_deployments)
-    run_json = _synchronous(AsyncDLHubClient.run_json)
     get_json = _synchronous(AsyncDLHubClient.get_json)
     whoami = _synchronous(AsyncDLHubClient.whoami)
     get_username = _synchronous(AsyncDLHubClient.get_username)

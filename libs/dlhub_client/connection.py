@@ -68,11 +68,6 @@ def packed(value: Any) -> tuple[Callable[[], Body], Mapping[str, str]]:
     return encoded(codec.pack(value, "request"), MSGPACK)
 
 
-def as_json(value: Any) -> tuple[Callable[[], Body], Mapping[str, str]]:
-    """Body and headers that carry `value` as JSON."""
-    return encoded(json.dumps(value).encode(), JSON)
-
-
 def encoded(data: bytes, content_type: str) -> tuple[Callable[[], Body], Mapping[str, str]]:
     """Body and headers that carry `data` as it is."""
     headers = {"Content-Type": content_type}
@@ -190,7 +185,7 @@ class Connection:
             return None
         try:
             if kind == MSGPACK:
-                return codec.unpack(body)
+                return codec.unpack(body, own_arrays=True)  # people write into their results
             if kind == JSON or kind.endswith("+json"):
                 return json.loads(body)
         except ValueError as error:  # DecodeError is one

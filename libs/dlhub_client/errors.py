@@ -70,6 +70,8 @@ def error_of(problem: Mapping[str, Any], status: int = 500) -> DLHubError:
         if value and not (field == "type" and (value == "about:blank" or "/" in value or ":" in value)):
             details.setdefault(field, value)
     message = problem.get("message") or problem.get("detail") or problem.get("title")
+    if not message and problem.get("missing"):
+        message = f"The hub is not ready: {'; '.join(problem['missing'])}"
     return Failure(
         code=problem.get("code") or _BY_STATUS.get(status, "internal"),
         message=str(message or f"the hub answered with status {status} and said no more"),

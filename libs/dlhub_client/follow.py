@@ -16,6 +16,8 @@ from dlhub_client.sse import Event, EventParser
 
 SILENCE_S = 60.0
 """The hub sends at least a comment this often; a longer silence is a dead connection."""
+PAUSE_S = 2.0
+"""Where only what is there is wanted: no line for so long means that there are no more."""
 _LAST_LINES = 15
 _LOST_IN_A_ROW = 8
 
@@ -28,17 +30,18 @@ class BuildFollower:
         self._build_id = build_id
         self._next_seq = 0
         self._parser = EventParser()
+        self._reached = False
         self.ended = False
 
-    async def lines(self, *, follow: bool = True) -> AsyncIterator[LogLine]:
-        """The lines of the log, each once; with `follow` until the build has ended."""
+    async def lines(self) -> AsyncIterator[LogLine]:
+        """The lines of the log, each once, until the build has ended."""
         lost = 0
         while not self.ended:
             before = self._next_seq
             try:
-                async for line in self._one_connection():
+                async for line in self._one_connection(SILENCE_S):
                     yield line
-                if not follow or await self._has_ended():
+                if await self._has_ended():
                     return
             except ConnectionFailed:
                 lost = 1 if self._next_seq > before else lost + 1
@@ -46,16 +49,25 @@ class BuildFollower:
                     raise
             await asyncio.sleep(min(5.0, 0.25 * 2**lost))
 
-    async def _one_connection(self) -> AsyncIterator[LogLine]:
+    async def lines_so_far(self) -> AsyncIterator[LogLine]:
+        """The lines that the hub has now: those that come without a pause."""
+        try:
+            async for line in self._one_connection(PAUSE_S):
+                yield line
+        except ConnectionFailed:
+            if not self._reached:
+                raise
+
+    async def _one_connection(self, silence_s: float) -> AsyncIterator[LogLine]:
         headers = {"Last-Event-ID": self._parser.last_id} if self._parser.last_id else {}
         call = Call(
             method="GET",
             path=f"{build_path(self._build_id)}/log",
-            params={"after": self._next_seq},
             headers=headers,
             accept="text/event-stream",
         )
-        async with self._connection.stream(call, SILENCE_S) as chunks:
+        async with self._connection.stream(call, silence_s) as chunks:
+            self._reached = True
             async for chunk in chunks:
                 for event in self._parser.feed(chunk):
                     line = self._read(event)

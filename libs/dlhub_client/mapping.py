@@ -8,15 +8,18 @@ does not run into the deadline of its request and a quick one is not slowed down
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgpack
 
-from dlhub_client.connection import Body, encoded
-from dlhub_client.errors import MSGPACK, DLHubError, NotAHub, error_of
+from dlhub_client.connection import JSON, Body, encoded
+from dlhub_client.errors import MSGPACK, DLHubError, InputMismatch, NotAHub, error_of
 from dlhub_client.models import OnProgress, Progress
 from dlhub_client.retry import RetryPolicy
 from proto_msgs import codec
@@ -53,6 +56,52 @@ class Pace:
         self.items = max(1, min(fitting, self.items * 2, self.bounds.most_items))
 
 
+class Form(ABC):
+    """How inputs are written: each by itself, then put together to a body."""
+
+    content_type: str
+
+    @abstractmethod
+    def item(self, value: Any, path: str) -> bytes:
+        """One input. Raises EncodeError naming the path."""
+
+    @abstractmethod
+    def body(self, items: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:
+        """`{"inputs": [...], **rest}`, without encoding the items again."""
+
+
+class AsMsgpack(Form):
+    """Arrays, times and bytes as they are."""
+
+    content_type = MSGPACK
+
+    def item(self, value: Any, path: str) -> bytes:
+        return codec.pack(value, path)
+
+    def body(self, items: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:
+        packer = msgpack.Packer()
+        parts = [packer.pack_map_header(1 + len(rest)), packer.pack("inputs")]
+        parts.append(packer.pack_array_header(len(items)))
+        parts.extend(items)
+        for name, value in rest.items():
+            parts += [packer.pack(name), codec.pack(value, name)]
+        return b"".join(parts)
+
+
+class AsJson(Form):
+    """The JSON forms: arrays as lists, times as text."""
+
+    content_type = JSON
+
+    def item(self, value: Any, path: str) -> bytes:
+        return json.dumps(value, allow_nan=False).encode()
+
+    def body(self, items: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:
+        members = [b'"inputs":[%s]' % b",".join(items)]
+        members += [f"{json.dumps(name)}:{json.dumps(value)}".encode() for name, value in rest.items()]
+        return b"{%s}" % b",".join(members)
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Items that travel in one request."""
@@ -60,29 +109,19 @@ class Chunk:
     indices: Sequence[int]
     items: Sequence[bytes]  #: encoded
 
-    def body(self, rest: Mapping[str, Any]) -> bytes:
-        """`{"inputs": [...], **rest}` as msgpack, without encoding the items again."""
-        packer = msgpack.Packer()
-        parts = [packer.pack_map_header(1 + len(rest)), packer.pack("inputs")]
-        parts.append(packer.pack_array_header(len(self.items)))
-        parts.extend(self.items)
-        for name, value in rest.items():
-            parts += [packer.pack(name), codec.pack(value, name)]
-        return b"".join(parts)
-
     def only(self, positions: Iterable[int]) -> Chunk:
         """The items at these positions."""
         chosen = list(positions)
         return Chunk([self.indices[i] for i in chosen], [self.items[i] for i in chosen])
 
 
-def chunks(inputs: Iterable[Any], pace: Pace) -> Iterator[Chunk]:
+def chunks(inputs: Iterable[Any], pace: Pace, form: Form) -> Iterator[Chunk]:
     """Cut `inputs` into chunks as large as the pace says at that moment. Raises EncodeError."""
     indices: list[int] = []
     items: list[bytes] = []
     size_bytes = 0
     for index, value in enumerate(inputs):
-        item = codec.pack(value, f"inputs[{index}]")
+        item = form.item(value, f"inputs[{index}]")
         full = len(items) >= pace.items or size_bytes + len(item) > pace.bounds.most_bytes
         if items and full:
             yield Chunk(indices, items)
@@ -94,11 +133,25 @@ def chunks(inputs: Iterable[Any], pace: Pace) -> Iterator[Chunk]:
         yield Chunk(indices, items)
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a model gave for one input."""
+
+    value: Any
+
+
+Outcome = Output | DLHubError
+NOT_TRIED = DLHubError("not tried")
+
+
 class MapCall:
     """One map: sends the chunks, keeps the outcomes in order."""
 
-    def __init__(self, post: Post, rest: Mapping[str, Any], bounds: Bounds, retry: RetryPolicy) -> None:
+    def __init__(
+        self, post: Post, rest: Mapping[str, Any], form: Form, bounds: Bounds, retry: RetryPolicy
+    ) -> None:
         self._post = post
+        self._form = form
         self._rest = rest
         self._bounds = bounds
         self._retry = retry
@@ -113,7 +166,7 @@ class MapCall:
         total = len(inputs) if isinstance(inputs, Sized) else None
         try:
             async with asyncio.TaskGroup() as group:
-                remaining = chunks(inputs, pace)
+                remaining = chunks(inputs, pace, self._form)
                 while True:
                     await slots.acquire()  # before the next chunk is cut: its size uses what was learnt
                     chunk = next(remaining, None)
@@ -142,38 +195,53 @@ class MapCall:
             if chunk.items:
                 await asyncio.sleep(delay_s)
 
-    async def _outcomes_of(self, chunk: Chunk, pace: Pace) -> Sequence[Mapping[str, Any]]:
+    async def _outcomes_of(self, chunk: Chunk, pace: Pace) -> Sequence[Outcome]:
         started = time.perf_counter()
-        answer = await self._post(*encoded(chunk.body(self._rest), MSGPACK))
+        try:
+            body = self._form.body(chunk.items, self._rest)
+            answer = await self._post(*encoded(body, self._form.content_type))
+        except InputMismatch as error:
+            return _blamed(chunk, error)
         pace.learn(len(chunk.items), time.perf_counter() - started)
         outcomes = answer.get("outcomes") if isinstance(answer, dict) else None
         if not isinstance(outcomes, list) or len(outcomes) != len(chunk.items):
             raise NotAHub(f"a map of {len(chunk.items)} inputs was not answered with as many outcomes")
-        return outcomes
+        return [error_of(one["error"]) if one.get("error") else Output(one.get("output")) for one in outcomes]
 
-    def _settle(
-        self, chunk: Chunk, outcomes: Sequence[Mapping[str, Any]], tries: int
-    ) -> tuple[list[int], float]:
+    def _settle(self, chunk: Chunk, outcomes: Sequence[Outcome], tries: int) -> tuple[list[int], float]:
         """Keep what is final; positions to send again, and after how long."""
         again: list[int] = []
         longest_s = 0.0
         for position, outcome in enumerate(outcomes):
-            error = error_of(outcome["error"]) if outcome.get("error") else None
-            delay_s = self._retry.delay_s(error, tries) if error else None
-            if delay_s is not None:
+            if isinstance(outcome, Output):
+                self._outcomes[chunk.indices[position]] = outcome.value
+                continue
+            delay_s = 0.0 if outcome is NOT_TRIED else self._retry.delay_s(outcome, tries)
+            if delay_s is None:
+                self._outcomes[chunk.indices[position]] = outcome
+            else:
                 again.append(position)
                 longest_s = max(longest_s, delay_s)
-            else:
-                self._outcomes[chunk.indices[position]] = error if error else outcome.get("output")
         return again, longest_s
 
     def _raise_first(self, chunk: Chunk) -> None:
         for index in chunk.indices:
             outcome = self._outcomes.get(index)
             if isinstance(outcome, DLHubError):
-                outcome.message = f"inputs[{index}]: {outcome.message}"
+                if not outcome.message.startswith("inputs["):
+                    outcome.message = f"inputs[{index}]: {outcome.message}"
                 outcome.details["index"] = index
                 raise outcome
+
+
+def _blamed(chunk: Chunk, error: InputMismatch) -> Sequence[Outcome]:
+    """The hub checks all inputs before it runs any: one is to blame, the others were not tried."""
+    found = re.match(r"inputs\[(\d+)\]", error.message)
+    if found is None or int(found[1]) >= len(chunk.items):
+        raise error
+    position = int(found[1])
+    error.message = f"inputs[{chunk.indices[position]}]{error.message[found.end() :]}"
+    return [error if other == position else NOT_TRIED for other in range(len(chunk.items))]
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlhub_client.connection import Call, Connection
-from dlhub_client.errors import Cancelled, DeadlineExceeded, NotAHub, error_of
+from dlhub_client.errors import MSGPACK, Cancelled, DeadlineExceeded, NotAHub, error_of
 from dlhub_client.models import TaskState
 from dlhub_client.names import task_path
 
@@ -30,21 +30,26 @@ class Tasks:
         self._polls = asyncio.Semaphore(MAX_POLLS)
         self._waiting = 0
 
-    async def state(self, task_id: str, wait_s: int = 0) -> TaskState:
+    async def state(self, task_id: str, wait_s: int = 0, accept: str = MSGPACK) -> TaskState:
         """The task as it is, or as it is when it ends within `wait_s`."""
-        params = {"wait": wait_s} if wait_s else {}
-        call = Call(method="GET", path=task_path(task_id), params=params, timeout_s=wait_s + _GRACE_S)
+        call = Call(
+            method="GET",
+            path=task_path(task_id),
+            params={"wait": wait_s} if wait_s else {},
+            accept=accept,
+            timeout_s=wait_s + _GRACE_S,
+        )
         reply = await self._connection.send(call)
         return _state(task_id, reply.value)
 
-    async def finished(self, task_id: str) -> TaskState:
+    async def finished(self, task_id: str, accept: str = MSGPACK) -> TaskState:
         """The task once it has ended, however long that takes."""
         self._waiting += 1
         try:
             while True:
                 async with self._polls:
                     crowded = self._waiting > MAX_POLLS
-                    state = await self.state(task_id, _SHORT_WAIT_S if crowded else _LONG_WAIT_S)
+                    state = await self.state(task_id, _SHORT_WAIT_S if crowded else _LONG_WAIT_S, accept)
                 if state.finished:
                     return state
         finally:
@@ -71,9 +76,16 @@ def output_of(state: TaskState) -> tuple[Any, Mapping[str, Any]]:
     """Output and metadata of a task that has ended. Raises what it failed with."""
     if state.status == "succeeded":
         document = state.document
-        output = document["outcomes"] if "outcomes" in document else document.get("output")
-        return output, document.get("metadata") or {}
+        metadata = document.get("metadata") or {}
+        if "outcomes" in document:
+            return [_item(outcome) for outcome in document["outcomes"]], metadata
+        return document.get("output"), metadata
     raise _failure(state)
+
+
+def _item(outcome: Mapping[str, Any]) -> Any:
+    """The output of one input of a map, or its error."""
+    return error_of(outcome["error"]) if outcome.get("error") else outcome.get("output")
 
 
 def _failure(state: TaskState) -> Exception:

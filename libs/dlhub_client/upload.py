@@ -92,11 +92,18 @@ def read_description(folder: Path) -> dict[str, Any]:
             "the folder that holds it."
         )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = _without_comments(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise Malformed(f"{path} is not JSON: {error}") from error
     check_description(document, str(path))
     return dict(document)
+
+
+def _without_comments(value: Any) -> Any:
+    """JSON knows no comments; `dlhub init` writes them as fields of this name."""
+    if isinstance(value, dict):
+        return {key: _without_comments(item) for key, item in value.items() if key != "_comment"}
+    return value
 
 
 def check_description(document: Any, where: str) -> Description:

@@ -78,6 +78,7 @@ class FakeGateway:
         self.models: dict[str, Model] = {"ada/double": lambda inputs, _: inputs * 2}
         self.describe: dict[str, Any] = {}
         self.items: dict[str, list[dict[str, Any]]] = {}
+        self.documents: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.finish = threading.Event()
         self.build = Build()
@@ -188,7 +189,9 @@ class FakeGateway:
     async def _map(self, request: web.Request) -> web.Response:
         asked = await _read(request)
         outcomes = []
-        for inputs in asked["inputs"]:
+        for index, inputs in enumerate(asked["inputs"]):
+            if isinstance(inputs, str) and inputs == "bad":
+                return _problem(422, "input_mismatch", f"inputs[{index}]: float expected, str came")
             try:
                 outcomes.append({"output": self._call(request, inputs, asked.get("parameters") or {})})
             except DLHubError as error:
@@ -234,7 +237,7 @@ class FakeGateway:
     async def _build(self, request: web.Request) -> web.Response:
         step = self.build.lines[-1][0] if self.build.lines else ""
         record = {"build_id": request.match_info["id"], "status": self.build.status, "step": step}
-        return _answer(request, {**record, "failure": self.build.failure})
+        return _answer(request, {**record, "error": self.build.failure})
 
     async def _build_log(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -260,6 +263,8 @@ class FakeGateway:
     async def _anything(self, request: web.Request) -> web.Response:
         """Lists by path; what is posted or put is given back."""
         path = request.path.removeprefix(BASE)
+        if request.method == "GET" and path in self.documents:
+            return _answer(request, self.documents[path])
         if request.method == "GET" and path in self.items:
             return _answer(request, {"items": self.items[path]})
         if request.method == "GET":

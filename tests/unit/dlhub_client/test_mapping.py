@@ -8,8 +8,8 @@ import pytest
 from unit.dlhub_client.fake_gateway import FakeGateway, Trouble
 
 from dlhub_client import AsyncDLHubClient, Progress
-from dlhub_client.errors import DeadlineExceeded, Overloaded, ServableFailed
-from dlhub_client.mapping import Bounds, Pace, chunks
+from dlhub_client.errors import DeadlineExceeded, InputMismatch, Overloaded, ServableFailed
+from dlhub_client.mapping import AsJson, AsMsgpack, Bounds, Pace, chunks
 from proto_msgs import codec
 from proto_msgs.codec import EncodeError
 
@@ -42,7 +42,11 @@ async def test_requests_are_bounded_in_bytes(hub: AsyncDLHubClient, gateway: Fak
 
 async def test_an_item_above_the_bound_travels_alone() -> None:
     pace = Pace(Bounds(first_items=10, most_bytes=100))
-    assert [list(chunk.indices) for chunk in chunks(["a", "b" * 200, "c"], pace)] == [[0], [1], [2]]
+    assert [list(chunk.indices) for chunk in chunks(["a", "b" * 200, "c"], pace, AsMsgpack())] == [
+        [0],
+        [1],
+        [2],
+    ]
 
 
 async def test_no_more_requests_than_allowed_are_in_flight() -> None:
@@ -59,7 +63,9 @@ async def test_no_more_requests_than_allowed_are_in_flight() -> None:
         under_way -= 1
         return {"outcomes": [{"output": item} for item in codec.unpack(make_body())["inputs"]]}
 
-    call = MapCall(post, {"timeout_s": 5}, Bounds(first_items=1, most_items=1, in_flight=3), NEVER)
+    call = MapCall(
+        post, {"timeout_s": 5}, AsMsgpack(), Bounds(first_items=1, most_items=1, in_flight=3), NEVER
+    )
     assert await call.run(iter(range(30)), "raise", None) == list(range(30))
     assert most == 3
 
@@ -98,6 +104,17 @@ async def test_failures_can_be_returned_in_their_places(hub: AsyncDLHubClient, g
     assert isinstance(outputs[3], ServableFailed)
 
 
+async def test_an_input_of_the_wrong_type_is_named_by_its_place_in_the_whole_map(
+    hub: AsyncDLHubClient,
+) -> None:
+    inputs = [1.0] * 10 + ["bad", 2.0]
+    with pytest.raises(InputMismatch, match=r"^inputs\[10\]: float expected"):
+        await hub.map("ada/double", inputs)
+    outputs = await hub.map("ada/double", inputs, on_error="return")
+    assert [*outputs[:10], outputs[11]] == [2.0] * 10 + [4.0]
+    assert isinstance(outputs[10], InputMismatch)
+
+
 async def test_items_without_room_are_sent_again(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
     refused: set[int] = set()
 
@@ -134,3 +151,9 @@ async def test_the_whole_map_has_a_deadline(hub: AsyncDLHubClient, gateway: Fake
     gateway.troubles.extend(Trouble(503, retry_after_s="1") for _ in range(3))
     with pytest.raises(DeadlineExceeded, match="ada/double"):
         await hub.map("ada/double", [1], timeout_s=0.1)
+
+
+async def test_a_map_in_json_sends_and_gets_json(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    assert await hub.map("ada/double", ["a", "b"], {"x": None}, form=AsJson()) == ["aa", "bb"]
+    assert gateway.seen[0].headers["Content-Type"] == "application/json"
+    assert gateway.seen[0].value["parameters"] == {"x": None}

@@ -182,3 +182,11 @@ async def test_a_folder_that_is_no_servable_says_why(
 async def test_a_folder_that_is_not_there_is_named(hub: AsyncDLHubClient, tmp_path: Path) -> None:
     with pytest.raises(Malformed, match="nowhere"):
         await hub.publish_servable(tmp_path / "nowhere")
+
+
+async def test_the_log_so_far_does_not_wait_for_the_build(
+    hub: AsyncDLHubClient, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlhub_client.follow.PAUSE_S", 0.3)
+    gateway.build = Build(status="building", endless=True)
+    assert [line.text async for line in hub.build_log("b1")] == ["2 files", "numpy"]
