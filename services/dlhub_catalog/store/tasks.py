@@ -14,6 +14,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 
+from dlhub_catalog.gathering import Gathering
 from dlhub_catalog.names import run_id_parts
 from dlhub_catalog.outcomes import Expected, status_of
 from dlhub_catalog.store.database import (
@@ -65,6 +66,7 @@ class TaskStore:
     def __init__(self, database: Database) -> None:
         self._tasks = database.collection("tasks")
         self._items = database.collection("map_items")
+        self._new: Gathering[NewTask] = Gathering(self._insert)
 
     async def create_indexes(self, retention_s: int) -> None:
         unfinished = {"open": True}
@@ -83,6 +85,9 @@ class TaskStore:
 
     async def add(self, tasks: Iterable[NewTask]) -> None:
         """Remember tasks; those that are there already stay as they are."""
+        await self._new.add(tasks)
+
+    async def _insert(self, tasks: Sequence[NewTask]) -> None:
         created_at = now()
         await insert_new(self._tasks, [_new(task, created_at) for task in tasks])
 
