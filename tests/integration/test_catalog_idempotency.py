@@ -46,6 +46,12 @@ async def test_the_same_holder_may_begin_again(stage: Stage) -> None:
     assert (await _begin(stage)).state == "new"
 
 
+async def test_a_holder_renews_its_lease(stage: Stage) -> None:
+    await _begin(stage, lease_s=-1)
+    await _begin(stage)
+    assert (await _begin(stage, "two")).state == "running"
+
+
 async def test_the_answer_is_given_again(stage: Stage) -> None:
     await _begin(stage)
     await _end(stage)

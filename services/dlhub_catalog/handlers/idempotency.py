@@ -10,12 +10,11 @@ from proto_msgs.messages import Done
 
 
 async def begin_key(request: BeginKey, deps: Deps) -> KeyState:
-    """Reserve a key, or tell what has become of it."""
+    """Reserve a key, or tell what has become of it; its holder renews its lease in this way."""
     keys = deps.store.keys
     await keys.forget_expired(request, deps.settings.idempotency_s)
-    stored = await keys.add(request)
-    state = decide(request, stored)
-    if state.state == "running" and await keys.take_over(request):
+    state = decide(request, await keys.add(request))
+    if state.state == "running" and await keys.hold(request):
         return KeyState(state="new")
     return state
 
@@ -32,9 +31,7 @@ def decide(request: BeginKey, stored: KeyDocument | None) -> KeyState:
             "this Idempotency-Key came with another method, path or body before; "
             "use a new key for a new request"
         )
-    if stored.response:
-        return KeyState(state="done", response=stored.response)
-    return KeyState(state="new" if stored.holder == request.holder else "running")
+    return KeyState(state="done" if stored.response else "running", response=stored.response)
 
 
 async def end_key(request: EndKey, deps: Deps) -> Done:

@@ -55,16 +55,16 @@ class KeyStore:
         }
         await self._keys.delete_one(old)
 
-    async def take_over(self, request: BeginKey) -> bool:
-        """Become the holder of a key whose holder has not come back; one of many succeeds."""
-        abandoned: dict[str, Any] = {
+    async def hold(self, request: BeginKey) -> bool:
+        """Renew one's lease, or become the holder when the other one has not come back; one of many does."""
+        free: dict[str, Any] = {
             "_id": _id(request.identity, request.idempotency_key),
             "response": None,
-            "lease_until": {"$lt": now()},
+            "$or": [{"holder": request.holder}, {"lease_until": {"$lt": now()}}],
         }
         change = {"holder": request.holder, "lease_until": later(request.lease_s)}
-        result = await self._keys.update_one(abandoned, {"$set": change})
-        return result.modified_count == 1
+        result = await self._keys.update_one(free, {"$set": change})
+        return result.matched_count == 1
 
     async def end(self, request: EndKey) -> None:
         """Keep the response, or give the key back; only its holder may."""
