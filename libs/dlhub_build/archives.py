@@ -237,7 +237,7 @@ class _Extraction:
     def _write(self, member: Member, place: Path) -> None:
         self._count(member, member.size_bytes)  # refused by its own claim, before a byte is written
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with member.open() as source, open(os.open(place, flags, 0o600), "wb") as file:  # noqa: PTH123
+        with member.open() as source, os.fdopen(os.open(place, flags, 0o600), "wb") as file:
             size_bytes = 0
             while chunk := source.read(CHUNK_BYTES):
                 size_bytes += len(chunk)

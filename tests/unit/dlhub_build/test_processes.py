@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,14 @@ if sys.argv[1] == "stay":
 """
 
 
-def command(code: str, *arguments: str, timeout_s: float = 60.0, **options: object) -> Command:
+def command(code: str, *arguments: str, timeout_s: float = 60.0, **options: Any) -> Command:
     argv = [sys.executable, "-I", "-c", code, *arguments]
-    return Command(argv, env={"GREETING": "hello"}, cwd=Path("/"), timeout_s=timeout_s, **options)  # type: ignore[arg-type]  # one test each
+    return Command(argv, env={"GREETING": "hello"}, cwd=Path("/"), timeout_s=timeout_s, **options)
 
 
-async def lines_of(code: str, *arguments: str, **options: object) -> tuple[Finished, list[str]]:
+async def lines_of(code: str, *arguments: str, **options: Any) -> tuple[Finished, list[str]]:
     lines: list[str] = []
-    return await run(command(code, *arguments, **options), lines.append), lines  # type: ignore[arg-type]
+    return await run(command(code, *arguments, **options), lines.append), lines
 
 
 def gone(pid: int) -> bool:
