@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -25,6 +26,13 @@ LAST_REQUESTS_S = 10.0
 KEEPALIVE_S = 75.0
 
 
+class Gateway(NamedTuple):
+    """A gateway that runs."""
+
+    hub: Hub
+    port: int
+
+
 async def serve(settings: GatewaySettings) -> None:
     """Answer requests until cancelled."""
     if settings.gateway_processes > 1 and not settings.gateway_child:
@@ -36,13 +44,13 @@ async def serve(settings: GatewaySettings) -> None:
 
 
 @asynccontextmanager
-async def gateway(transport: Transport, settings: GatewaySettings) -> AsyncIterator[int]:
-    """A gateway that answers over HTTP; gives the port it listens on."""
+async def gateway(transport: Transport, settings: GatewaySettings) -> AsyncIterator[Gateway]:
+    """A gateway that answers over HTTP."""
     async with open_hub(transport, settings) as hub, _http_server(hub, settings) as port:
         logger.info(
             "Gateway listens", extra={"action": "listening", "host": settings.gateway_host, "port": port}
         )
-        yield port
+        yield Gateway(hub, port)
 
 
 @asynccontextmanager

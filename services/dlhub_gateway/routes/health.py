@@ -26,7 +26,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
         headers = {"Retry-After": "1"} if missing else {}
         return JSON.response(body, status=503 if missing else 200, headers=headers)
 
-    return [web.get("/health/live", live), web.get("/health/ready", ready)]
+    return [web.get("/api/v1/health/live", live), web.get("/api/v1/health/ready", ready)]
 
 
 async def what_is_missing(hub: Hub) -> list[str]:

@@ -1,0 +1,502 @@
+"""The rest of the hub, small and in memory: what a gateway under test talks to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from dlhub_bus import Bus, Delivery, Envelope, MemoryBroker, MemoryTransport, Unroutable
+from dlhub_gateway.auth import token_hash
+from proto_msgs import accounts, builds, codec, health, idempotency, servables, sites, tasks
+from proto_msgs.blobs import BlobRef
+from proto_msgs.description import Description
+from proto_msgs.environment import Environment
+from proto_msgs.errors import Conflict, DLHubError, NotFound, Unauthenticated
+from proto_msgs.identity import Access, Principal
+from proto_msgs.messages import Done, Message
+from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_results, unpack_results, unpack_runs
+from proto_msgs.topics import (
+    Exchange,
+    Lane,
+    reply_key,
+    result_key,
+    results_queue,
+    runs_queue,
+    service_queue,
+)
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+ADA = Principal(identity="ada@local", namespace="ada")
+BOB = Principal(identity="bob@local", namespace="bob")
+ROOT = Principal(identity="root@local", namespace="root", admin=True)
+PEOPLE = {"ada": ADA, "bob": BOB, "root": ROOT}
+"""Their tokens are their names."""
+ARCHIVE = BlobRef(sha256="a" * 64, size_bytes=10)
+
+Model = Callable[[str, Any, dict[str, Any]], Any]
+
+
+def description(name: str = "noop", methods: Mapping[str, Any] | None = None, **dlhub: Any) -> Description:
+    """A valid dlhub.json."""
+    string = {"type": "string"}
+    return Description.model_validate(
+        {
+            "datacite": {"titles": [{"title": name}], "creators": [{"name": "Lovelace, Ada"}]},
+            "dlhub": {"name": name, **dlhub},
+            "servable": {
+                "type": "Python static method",
+                "methods": methods or {"run": {"input": string, "output": string, "parameters": {"n": 1}}},
+            },
+        }
+    )
+
+
+def version(
+    name: str = "noop", number: int = 1, methods: Mapping[str, Any] | None = None, **changes: Any
+) -> servables.VersionRecord:
+    """A ready, public version of one of Ada's servables."""
+    fields: dict[str, Any] = {
+        "version_id": f"{name}-{number}",
+        "servable": f"ada/{name}",
+        "number": number,
+        "status": "ready",
+        "build_id": f"build-{name}-{number}",
+        "access": Access(owner=ADA.identity, visible_to=("public",)),
+        "description": description(name, methods),
+        "archive": ARCHIVE,
+        "environment": Environment(kind="venv", key="k", python="3.11", lock="", archive=ARCHIVE),
+        "created_at": NOW,
+    }
+    return servables.VersionRecord(**{**fields, **changes})
+
+
+class FakeCatalog:
+    """Answers the catalog's and the builder's requests from dictionaries."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self.bus = Bus(MemoryTransport(broker, "catalog"), origin="catalog")
+        self.builder = Bus(MemoryTransport(broker, "builder"), origin="builder")
+        self.tokens = {token_hash(name): _checked(name, who) for name, who in PEOPLE.items()}
+        self.versions: dict[str, servables.VersionRecord] = {}
+        self.deployments: dict[str, tuple[sites.Deployment, ...]] = {}
+        self.tasks: dict[str, tasks.TaskRecord] = {}
+        self.answer_keys: dict[str, bytes] = {}
+        self.items: dict[str, dict[int, tasks.TaskOutcome]] = {}
+        self.keys: dict[tuple[str, str], idempotency.BeginKey] = {}
+        self.responses: dict[tuple[str, str], idempotency.StoredResponse] = {}
+        self.builds: dict[str, builds.BuildRecord] = {}
+        self.lines: dict[str, list[builds.LogLine]] = {}
+        self.letters: dict[str, sites.DeadLetter] = {}
+        self.missing: tuple[str, ...] = ()
+        self.fail: dict[type[Message], DLHubError] = {}
+        """Requests that shall fail, and how."""
+        self.asked: Counter[str] = Counter()
+        """How often each kind of request came."""
+        self.requests: list[Any] = []
+
+    def add(self, *records: servables.VersionRecord) -> None:
+        for record in records:
+            self.versions[record.version_id] = record
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with (
+            self.bus.transport,
+            self.builder.transport,
+            self.bus,
+            self.builder,
+            asyncio.TaskGroup() as group,
+            self.bus.transport.consume(results_queue(), self._result(group), prefetch=1000),
+        ):
+            serving = [
+                group.create_task(self.bus.serve(service_queue("catalog"), self._handlers())),
+                group.create_task(self.builder.serve(service_queue("builder"), {health.AskBuilder: _well})),
+            ]
+            yield
+            for task in serving:
+                task.cancel()
+
+    def _handlers(self) -> dict[type[Any], Callable[[Any], Awaitable[Message]]]:
+        handlers: dict[type[Any], Callable[[Any], Message]] = {
+            accounts.CheckToken: self.check_token,
+            accounts.IssueToken: self.issue_token,
+            accounts.ListTokens: self.list_tokens,
+            accounts.RevokeToken: self.revoke_token,
+            servables.ResolveVersion: self.resolve,
+            servables.GetVersion: self.get_version,
+            servables.ListVersions: self.list_versions,
+            servables.SearchServables: self.search,
+            servables.PublishVersion: self.publish,
+            sites.GetDeployments: lambda r: sites.Deployments(
+                deployments=self.deployments.get(r.servable, ())
+            ),
+            sites.PutDeployments: self.put_deployments,
+            sites.ListDeadLetters: lambda _: sites.DeadLetters(items=tuple(self.letters.values())),
+            sites.RequeueDeadLetter: self.requeue,
+            tasks.CreateTasks: self.create_tasks,
+            tasks.DiscardTasks: self.discard_tasks,
+            tasks.GetTask: lambda r: _found(self.tasks.get(r.task_id)),
+            tasks.ListTasks: self.list_tasks,
+            tasks.GetMapItems: self.map_items,
+            tasks.CancelTask: lambda r: self.end_task(r.task_id, "cancelled"),
+            tasks.DeleteTask: self.delete_task,
+            idempotency.BeginKey: self.begin_key,
+            idempotency.EndKey: self.end_key,
+            builds.GetBuild: lambda r: _found(self.builds.get(r.build_id)),
+            builds.ListBuilds: lambda _: builds.Builds(items=tuple(self.builds.values())),
+            builds.CancelBuild: self.cancel_build,
+            builds.GetBuildLog: self.build_log,
+            health.AskCatalog: lambda _: health.Health(missing=self.missing),
+        }
+        return {kind: self._counted(kind, handler) for kind, handler in handlers.items()}
+
+    def _counted(self, kind: type[Any], handler: Callable[[Any], Message]) -> Any:
+        async def handle(request: Any) -> Message:
+            self.asked[kind.__name__] += 1
+            self.requests.append(request)
+            if kind in self.fail:
+                raise self.fail[kind]
+            return handler(request)
+
+        return handle
+
+    # --- accounts ---
+
+    def check_token(self, request: accounts.CheckToken) -> Message:
+        if request.token_sha256 not in self.tokens:
+            raise Unauthenticated("the token is not known")
+        return self.tokens[request.token_sha256]
+
+    def issue_token(self, request: accounts.IssueToken) -> Message:
+        who = PEOPLE[request.user or request.caller.namespace]
+        self.tokens[request.token_sha256] = _checked(request.token_sha256[:8], who)
+        return _token_record(request.token_sha256[:8], who)
+
+    def list_tokens(self, request: accounts.ListTokens) -> Message:
+        mine = [t for t in self.tokens.values() if t.principal == request.caller]
+        return accounts.Tokens(items=tuple(_token_record(t.token_id, t.principal) for t in mine))
+
+    def revoke_token(self, request: accounts.RevokeToken) -> Message:
+        self.tokens = {key: t for key, t in self.tokens.items() if t.token_id != request.token_id}
+        return Done()
+
+    # --- servables ---
+
+    def resolve(self, request: servables.ResolveVersion) -> Message:
+        mine = [v for v in self.versions.values() if v.servable == f"{request.owner}/{request.name}"]
+        if request.version is not None:
+            mine = [v for v in mine if request.version in (str(v.number), v.version_id)]
+        return _found(max(mine, key=lambda v: (v.status == "ready", v.number), default=None))
+
+    def get_version(self, request: servables.GetVersion) -> Message:
+        return _found(self.versions.get(request.version_id))
+
+    def list_versions(self, request: servables.ListVersions) -> Message:
+        mine = [v for v in self.versions.values() if v.servable == f"{request.owner}/{request.name}"]
+        return servables.Versions(
+            items=tuple(
+                servables.VersionSummary(
+                    number=v.number,
+                    version_id=v.version_id,
+                    status=v.status,
+                    build_id=v.build_id,
+                    created_at=v.created_at,
+                )
+                for v in mine
+            )
+        )
+
+    def search(self, request: servables.SearchServables) -> Message:
+        found = [v for v in self.versions.values() if v.access.may_discover(request.caller)]
+        items = tuple(
+            servables.ServableSummary(
+                name=v.servable,
+                version=v.number,
+                version_id=v.version_id,
+                title=v.servable,
+                creators=(),
+                description="",
+                type=v.description.servable.type,
+                domains=(),
+                methods=tuple(v.description.servable.methods),
+                status=v.status,
+                created_at=v.created_at,
+            )
+            for v in found[: request.limit]
+        )
+        return servables.Found(items=items, total=len(found))
+
+    def publish(self, request: servables.PublishVersion) -> Message:
+        servable = f"{request.caller.namespace}/{request.description.dlhub.name}"
+        known = [v for v in self.versions.values() if v.servable == servable]
+        same = [v for v in known if (v.archive, v.description) == (request.archive, request.description)]
+        record = same[0] if same else _published(servable, len(known) + 1, request)
+        self.add(record)
+        return servables.PublishedVersion(
+            servable=servable,
+            version=record.number,
+            version_id=record.version_id,
+            build_id=record.build_id,
+            status=record.status,
+            created=not same,
+        )
+
+    def put_deployments(self, request: sites.PutDeployments) -> Message:
+        self.deployments[request.servable] = request.deployments
+        return sites.Deployments(deployments=request.deployments)
+
+    def requeue(self, request: sites.RequeueDeadLetter) -> Message:
+        _found(self.letters.pop(request.letter_id, None))
+        return Done()
+
+    # --- tasks ---
+
+    def create_tasks(self, request: tasks.CreateTasks) -> Message:
+        for new in request.tasks:
+            fields = new.model_dump(exclude={"deadline", "answer_key", "access"})
+            self.tasks[new.task_id] = tasks.TaskRecord(
+                **fields, access=new.access, status="queued", created_at=NOW
+            )
+            self.answer_keys[new.task_id] = new.answer_key
+            self.items[new.task_id] = {}
+        return Done()
+
+    def discard_tasks(self, request: tasks.DiscardTasks) -> Message:
+        for task_id in request.task_ids:
+            self.tasks.pop(task_id, None)
+        return Done()
+
+    def list_tasks(self, request: tasks.ListTasks) -> Message:
+        mine = [t for t in self.tasks.values() if t.creator == request.caller.identity]
+        if request.status:
+            mine = [t for t in mine if t.status == request.status]
+        return tasks.Tasks(items=tuple(mine[: request.limit]))
+
+    def map_items(self, request: tasks.GetMapItems) -> Message:
+        items = self.items[request.task_id]
+        wanted = range(request.start, request.stop)
+        return tasks.MapItems(items={i: items[i] for i in wanted if i in items})
+
+    def end_task(self, task_id: str, status: str, **changes: Any) -> tasks.TaskRecord:
+        task = self.tasks[task_id]
+        self.tasks[task_id] = task.model_copy(update={"status": status, "finished_at": NOW, **changes})
+        return self.tasks[task_id]
+
+    def delete_task(self, request: tasks.DeleteTask) -> Message:
+        del self.tasks[request.task_id]
+        return Done()
+
+    def _result(self, group: asyncio.TaskGroup) -> Callable[[Delivery], None]:
+        def receive(delivery: Delivery) -> None:
+            group.create_task(self._store(delivery))
+
+        return receive
+
+    async def _store(self, delivery: Delivery) -> None:
+        batch = unpack_results(delivery.envelope.body)
+        finished = [self._store_one(batch, outcome) for outcome in batch.outcomes]
+        await delivery.ack()
+        ids = tuple(task_id for task_id in finished if task_id)
+        if ids:
+            await self.bus.emit(tasks.TasksFinished(task_ids=ids))
+
+    def _store_one(self, batch: ResultBatch, outcome: Outcome) -> str | None:
+        """The task's id when it has ended with this outcome."""
+        task_id, _, index = outcome.run_id.partition(":")
+        if task_id not in self.tasks or self.answer_keys[task_id] != batch.answer_key:
+            return None
+        kept = tasks.TaskOutcome(
+            ok=outcome.ok, body=outcome.body, blob=outcome.blob, metadata={"site": batch.site}
+        )
+        if not index:
+            self.end_task(task_id, "succeeded" if outcome.ok else "failed", outcome=kept)
+            return task_id
+        items = self.items[task_id]
+        items[int(index)] = kept
+        task = self.tasks[task_id] = self.tasks[task_id].model_copy(update={"done": len(items)})
+        if task.done != task.total:
+            return None
+        self.end_task(task_id, "succeeded" if all(item.ok for item in items.values()) else "failed")
+        return task_id
+
+    # --- keys ---
+
+    def begin_key(self, request: idempotency.BeginKey) -> Message:
+        key = (request.identity, request.idempotency_key)
+        held = self.keys.setdefault(key, request)
+        if held.fingerprint != request.fingerprint:
+            raise Conflict("the key came with another request before")
+        if key in self.responses:
+            return idempotency.KeyState(state="done", response=self.responses[key])
+        return idempotency.KeyState(state="new" if held.holder == request.holder else "running")
+
+    def end_key(self, request: idempotency.EndKey) -> Message:
+        key = (request.identity, request.idempotency_key)
+        if request.response is None:
+            self.keys.pop(key, None)
+        else:
+            self.responses[key] = request.response
+        return Done()
+
+    # --- builds ---
+
+    def cancel_build(self, request: builds.CancelBuild) -> Message:
+        build = self.builds[request.build_id] = self.builds[request.build_id].model_copy(
+            update={"status": "cancelled"}
+        )
+        return build
+
+    def build_log(self, request: builds.GetBuildLog) -> Message:
+        lines = self.lines.get(request.build_id, [])
+        wanted = tuple(line for line in lines if line.seq >= request.after)[:1000]
+        return builds.BuildLog(lines=wanted, status=self.builds[request.build_id].status)
+
+
+class FakeSite:
+    """A site that answers runs by calling `model`."""
+
+    def __init__(self, broker: MemoryBroker, model: Model, name: str = "lab") -> None:
+        self.bus = Bus(MemoryTransport(broker, f"tm-{name}"), origin=name)
+        self.model = model
+        self.name = name
+        self.batches: list[RunBatch] = []
+        self.answering = asyncio.Event()
+        """Cleared: runs are taken and not answered."""
+        self.answering.set()
+        self.answer_key: bytes | None = None
+        """Set: sent in place of the right one."""
+        self.wanted: list[str] = []
+        self.woken = asyncio.Event()
+        self.logs: tuple[sites.ReplicaLog, ...] = ()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        def wanted(event: sites.VersionWanted) -> None:
+            self.wanted.append(event.version_id)
+            self.woken.set()
+
+        handlers = {sites.GetReplicaLogs: self._logs}
+        async with (
+            self.bus.transport,
+            self.bus,
+            self.bus.listen({sites.VersionWanted: wanted}),
+            asyncio.TaskGroup() as self.group,
+        ):
+            serving = self.group.create_task(self.bus.serve(service_queue(f"tm.{self.name}"), handlers))
+            yield
+            serving.cancel()
+
+    @asynccontextmanager
+    async def serving(self, version_id: str) -> AsyncIterator[None]:
+        """Take the runs of a version, on both lanes."""
+        interactive = runs_queue(version_id, Lane.INTERACTIVE)
+        durable = runs_queue(version_id, Lane.DURABLE)
+        transport = self.bus.transport
+        async with (
+            transport.consume(interactive, self._receive, prefetch=1000),
+            transport.consume(durable, self._receive, prefetch=1000),
+        ):
+            yield
+
+    async def beat(self, *ready: str, **changes: Any) -> None:
+        """Say that the site is alive, with a replica for each of these versions."""
+        served = tuple(
+            sites.ServedVersion(version_id=v, servable="ada/x", ready=1, starting=0, running=0, waiting=0)
+            for v in ready
+        )
+        fields: dict[str, Any] = {
+            "site": self.name,
+            "instance": "i1",
+            "accepts_defaults": True,
+            "environment_kinds": ("venv",),
+            "served": served,
+        }
+        await self.bus.emit(sites.SiteHeartbeat(**{**fields, **changes}))
+
+    async def _logs(self, _: sites.GetReplicaLogs) -> Message:
+        return sites.ReplicaLogs(site=self.name, replicas=self.logs)
+
+    def _receive(self, delivery: Delivery) -> None:
+        self.group.create_task(self._answer(delivery))
+
+    async def _answer(self, delivery: Delivery) -> None:
+        batch = unpack_runs(delivery.envelope.body)
+        self.batches.append(batch)
+        await delivery.ack()
+        await self.answering.wait()
+        result = ResultBatch(
+            site=self.name,
+            version_id=batch.version_id,
+            answer_key=self.answer_key or batch.answer_key,
+            outcomes=tuple(self._outcome(batch.method, run) for run in batch.runs),
+        )
+        if batch.lane is Lane.INTERACTIVE:
+            key = reply_key(self.name, batch.reply_to)
+        else:
+            key = result_key(self.name, batch.runs[0].run_id.partition(":")[0])
+        envelope = Envelope(kind="ResultBatch", body=pack_results(result))
+        with suppress(Unroutable):  # the gateway has lost its queue: nobody waits
+            await self.bus.transport.publish(Exchange.RESULTS, key, envelope)
+
+    def _outcome(self, method: str, run: Run) -> Outcome:
+        started = time.monotonic()
+        try:
+            asked = codec.unpack(run.payload) if run.blob is None else run.blob
+            output = (
+                self.model(method, asked, {})
+                if isinstance(asked, BlobRef)
+                else self.model(method, asked["inputs"], asked["parameters"])
+            )
+        except Exception as error:
+            failure = {
+                "code": "servable_failed",
+                "message": f"{type(error).__name__}: {error}",
+                "type": type(error).__name__,
+                "traceback": traceback.format_exc(),
+            }
+            return Outcome(run_id=run.run_id, ok=False, body=codec.pack(failure), stdout="said\n")
+        if isinstance(output, Outcome):
+            return output
+        run_ms = (time.monotonic() - started) * 1000
+        body = b"" if isinstance(output, BlobRef) else codec.pack(output)
+        blob = output if isinstance(output, BlobRef) else None
+        return Outcome(run_id=run.run_id, ok=True, body=body, blob=blob, run_ms=run_ms)
+
+
+async def _well(_: health.AskBuilder) -> Message:
+    return health.Health()
+
+
+def _found(value: Any) -> Any:
+    if value is None:
+        raise NotFound("not here")
+    return value
+
+
+def _checked(token_id: str, who: Principal) -> accounts.CheckedToken:
+    return accounts.CheckedToken(token_id=f"id-{token_id}", principal=who)
+
+
+def _token_record(token_id: str, who: Principal) -> accounts.TokenRecord:
+    return accounts.TokenRecord(token_id=token_id, identity=who.identity, label="", created_at=NOW)
+
+
+def _published(servable: str, number: int, request: servables.PublishVersion) -> servables.VersionRecord:
+    owner, _, name = servable.partition("/")
+    return servables.VersionRecord(
+        version_id=f"{name}-{number}",
+        servable=servable,
+        number=number,
+        status="building",
+        build_id=f"build-{name}-{number}",
+        access=Access(owner=f"{owner}@local", visible_to=request.description.dlhub.visible_to),
+        description=request.description,
+        archive=request.archive,
+        created_at=NOW,
+    )

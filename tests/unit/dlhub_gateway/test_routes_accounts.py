@@ -1,0 +1,59 @@
+"""Who am I, and my tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.dlhub_gateway.conftest import Stack
+
+from dlhub_gateway.auth import token_hash
+from proto_msgs.accounts import IssueToken
+
+PATH = "/api/v1/tokens"
+
+
+async def test_whoami_tells_who_the_token_stands_for(stack: Stack) -> None:
+    assert await stack.json("GET", "/api/v1/whoami") == {
+        "identity": "ada@local",
+        "namespace": "ada",
+        "groups": [],
+        "scopes": [],
+        "admin": False,
+    }
+
+
+async def test_a_new_token_works_and_only_its_hash_travels(stack: Stack) -> None:
+    wanted = {"label": "laptop", "ttl_s": 3600, "scopes": ["run"], "user": "bob"}
+    made = await stack.json("POST", PATH, status=201, json=wanted)
+
+    token = made["token"]
+    assert token.startswith("dlh_")
+    asked = next(r for r in stack.catalog.requests if isinstance(r, IssueToken))
+    assert (asked.token_sha256, asked.label, asked.ttl_s) == (token_hash(token), "laptop", 3600)
+    assert (asked.scopes, asked.user) == (("run",), "bob")
+    me = await stack.json("GET", "/api/v1/whoami", headers=stack.as_person(token))
+    assert me["identity"] == "bob@local"
+
+
+async def test_a_token_needs_no_body_and_is_new_each_time(stack: Stack) -> None:
+    made = [await stack.json("POST", PATH, status=201) for _ in range(2)]
+    assert made[0]["token"] != made[1]["token"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [({"ttl_s": -1}, "ttl_s"), ({"lable": "x"}, "lable"), ([], "the wanted token")]
+)
+async def test_a_bad_wish_says_where(stack: Stack, body: Any, said: str) -> None:
+    problem = await stack.json("POST", PATH, status=400, json=body)
+    assert said in problem["detail"]
+
+
+async def test_tokens_are_listed_and_revoked(stack: Stack) -> None:
+    listed = await stack.json("GET", PATH)
+    token_id = listed["items"][0]["token_id"]
+
+    await stack.json("DELETE", f"{PATH}/{token_id}", status=204)
+
+    assert stack.catalog.asked["RevokeToken"] == 1
+    assert "token" not in listed["items"][0]
