@@ -81,6 +81,9 @@ async def run(command: Command, on_line: Callable[[str], None]) -> Finished:
 
 
 async def _run(command: Command, cookie: str, output: Output) -> int:
+    # Before the start: a quick process has written much by the time anybody looks.
+    before_bytes = await asyncio.to_thread(_size_bytes, command.watched)
+    allowed_bytes = before_bytes + command.max_growth_bytes
     with (command.stdin or Path(os.devnull)).open("rb") as stdin:
         process = await asyncio.create_subprocess_exec(
             *command.argv,
@@ -95,18 +98,17 @@ async def _run(command: Command, cookie: str, output: Output) -> int:
     _limit(process.pid, command.max_file_bytes)
     try:
         async with asyncio.timeout(command.timeout_s):
-            return await _wait(process, command)
+            return await _wait(process, command, allowed_bytes)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
-async def _wait(process: asyncio.subprocess.Process, command: Command) -> int:
+async def _wait(process: asyncio.subprocess.Process, command: Command, allowed_bytes: int) -> int:
     """The exit status; looks after the watched folders meanwhile."""
     if not command.watched:
         return await process.wait()
-    allowed_bytes = await asyncio.to_thread(_size_bytes, command.watched) + command.max_growth_bytes
     while True:
         try:
             async with asyncio.timeout(_WATCH_S):
