@@ -14,8 +14,12 @@ from typing import Literal, Self
 
 from dlhub_embedded import logs
 from dlhub_embedded.errors import StartFailed
-from dlhub_embedded.identity import Identity
+from dlhub_embedded.identity import Identity, kill_session
+from dlhub_embedded.ports import is_free
+from dlhub_embedded.probe import pause
 from dlhub_embedded.process import ChildProcess, Command
+
+PORTS_FREE_TIMEOUT_S = 5.0
 
 
 class Part(ABC):
@@ -56,6 +60,7 @@ class Part(ABC):
         """Start it and wait until it is ready; raises StartFailed, with nothing left running."""
         if self.identity:
             return
+        await self._make_way()
         try:
             command = self.command()
             self._log_start = logs.size(self.log)
@@ -98,6 +103,23 @@ class Part(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _make_way(self) -> None:
+        """End what an earlier process of ours left, and see that nobody else has our ports.
+
+        Another program's server there would otherwise answer our questions for us.
+        """
+        if self._child:
+            kill_session(self._child.identity)
+        try:
+            async with asyncio.timeout(PORTS_FREE_TIMEOUT_S):
+                while busy := [port for port in self.ports.values() if not is_free(port)]:
+                    await pause()
+        except TimeoutError:
+            raise StartFailed(
+                f"{self.name} cannot be started: port {busy[0]} is in use by another program. "
+                "Stop that program, or stop the hub and start it again: it then takes another port."
+            ) from None
 
     async def _ready_or_gone(self, child: ChildProcess) -> None:
         ready = asyncio.ensure_future(self.until_ready())
