@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 
 from dlhub_gateway.settings import GatewaySettings, as_environment
 from dlhub_runtime.process import BAD_SETTINGS
@@ -21,6 +22,7 @@ from proto_msgs.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
+COMMAND = (sys.executable, "-m", "dlhub_gateway")
 STOP_S = 15.0
 """A child that has not ended so long after it was asked to is killed."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
@@ -28,7 +30,7 @@ STABLE_S = 30.0
 """A child that ran for so long is started again without a pause."""
 
 
-async def keep_processes(settings: GatewaySettings) -> None:
+async def keep_processes(settings: GatewaySettings, command: Sequence[str] = COMMAND) -> None:
     """Keep `gateway_processes` children running until cancelled."""
     with _reserved_port(settings) as reserved:
         child = settings.model_copy(
@@ -37,7 +39,7 @@ async def keep_processes(settings: GatewaySettings) -> None:
         logger.info("Gateway starts processes", extra={"action": "processes", "port": child.gateway_port})
         async with asyncio.TaskGroup() as group:
             for number in range(settings.gateway_processes):
-                group.create_task(_keep_one(child, number))
+                group.create_task(_keep_one(child, number, command))
 
 
 def _reserved_port(settings: GatewaySettings) -> socket.socket:
@@ -54,12 +56,12 @@ def _reserved_port(settings: GatewaySettings) -> socket.socket:
     return reserved
 
 
-async def _keep_one(settings: GatewaySettings, number: int) -> None:
+async def _keep_one(settings: GatewaySettings, number: int, command: Sequence[str]) -> None:
     """Start a child, and again whenever it has ended."""
     pause_s = FIRST_PAUSE_S
     while True:
         started = time.monotonic()
-        status = await _run_child(settings)
+        status = await _run_child(settings, command)
         if status == BAD_SETTINGS:
             raise Unavailable("a gateway process found its settings invalid; its log says which")
         logger.warning(
@@ -72,12 +74,10 @@ async def _keep_one(settings: GatewaySettings, number: int) -> None:
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-async def _run_child(settings: GatewaySettings) -> int:
+async def _run_child(settings: GatewaySettings, command: Sequence[str]) -> int:
     """The child's exit status; a cancelled caller takes the child with it."""
     environment = {**os.environ, **as_environment(settings)}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "dlhub_gateway", stdin=PIPE, env=environment
-    )
+    child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, env=environment)
     try:
         return await child.wait()
     finally:

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import aiohttp
 import pytest
-from unit.dlhub_gateway.fakes import FakeCatalog, FakeSite, version
+from unit.dlhub_gateway.fake_catalog import FakeCatalog
+from unit.dlhub_gateway.fake_site import FakeSite
+from unit.dlhub_gateway.records import version
 
 from dlhub_bus import MemoryBroker, MemoryTransport
 from dlhub_gateway.hub import Hub
@@ -63,10 +65,14 @@ StackOf = Callable[..., AbstractAsyncContextManager[Stack]]
 @asynccontextmanager
 async def _open_stack(tmp_path: Path, **settings: Any) -> AsyncIterator[Stack]:
     broker = MemoryBroker()
-    catalog = FakeCatalog(broker)
+
+    def transport_of(instance: str) -> MemoryTransport:
+        return MemoryTransport(broker, instance)
+
+    catalog = FakeCatalog(transport_of)
     catalog.add(version())
-    site = FakeSite(broker, answer)
-    transport = MemoryTransport(broker, "gateway-1")
+    site = FakeSite(transport_of, answer)
+    transport = transport_of("gateway-1")
     wanted = GatewaySettings(
         **{"gateway_port": 0, "blob_url": (tmp_path / "blobs").as_uri(), "inline_bytes": 4096, **settings}
     )

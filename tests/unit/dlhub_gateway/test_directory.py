@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unit.dlhub_gateway.conftest import Stack, until
-from unit.dlhub_gateway.fakes import ADA, version
+from unit.dlhub_gateway.records import ADA, version
 
 from proto_msgs.accounts import TokenRevoked
 from proto_msgs.identity import Access

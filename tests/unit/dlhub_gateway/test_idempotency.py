@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from unit.dlhub_gateway.conftest import Stack, until
-from unit.dlhub_gateway.fakes import version
+from unit.dlhub_gateway.records import version
 
 from proto_msgs.errors import Overloaded, Unavailable
 from proto_msgs.idempotency import BeginKey, EndKey

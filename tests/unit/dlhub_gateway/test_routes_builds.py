@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from unit.dlhub_gateway.conftest import Stack, until
-from unit.dlhub_gateway.fakes import NOW, version
+from unit.dlhub_gateway.records import NOW, version
 
 from proto_msgs.builds import BuildProgress, BuildRecord, BuildStatus, GetBuildLog, LogLine
 from proto_msgs.errors import BuildFailed, Failure, Unavailable

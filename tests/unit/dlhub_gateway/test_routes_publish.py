@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 from unit.dlhub_gateway.conftest import Stack, StackOf, until
-from unit.dlhub_gateway.fakes import description
+from unit.dlhub_gateway.records import description
 
 PATH = "/api/v1/servables"
 METADATA = description("iron").model_dump_json().encode()

@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 from unit.dlhub_gateway.conftest import Stack, StackOf, until
-from unit.dlhub_gateway.fakes import ADA, version
+from unit.dlhub_gateway.records import ADA, version
 
 from proto_msgs import codec
 from proto_msgs.errors import Overloaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from unit.dlhub_gateway.conftest import Stack
-from unit.dlhub_gateway.fakes import ADA, version
+from unit.dlhub_gateway.records import ADA, version
 
 from proto_msgs import codec
 from proto_msgs.identity import Access

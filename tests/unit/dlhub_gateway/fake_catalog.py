@@ -1,87 +1,31 @@
-"""The rest of the hub, small and in memory: what a gateway under test talks to."""
+"""A catalog and a builder that answer from dictionaries."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-from dlhub_bus import Bus, Delivery, Envelope, MemoryBroker, MemoryTransport, Unroutable
+from unit.dlhub_gateway.records import NOW, PEOPLE
+
+from dlhub_bus import Bus, Delivery, Transport
 from dlhub_gateway.auth import token_hash
-from proto_msgs import accounts, builds, codec, health, idempotency, servables, sites, tasks
-from proto_msgs.blobs import BlobRef
-from proto_msgs.description import Description
-from proto_msgs.environment import Environment
+from proto_msgs import accounts, builds, health, idempotency, servables, sites, tasks
 from proto_msgs.errors import Conflict, DLHubError, NotFound, Unauthenticated
 from proto_msgs.identity import Access, Principal
 from proto_msgs.messages import Done, Message
-from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_results, unpack_results, unpack_runs
-from proto_msgs.topics import (
-    Exchange,
-    Lane,
-    reply_key,
-    result_key,
-    results_queue,
-    runs_queue,
-    service_queue,
-)
-
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
-ADA = Principal(identity="ada@local", namespace="ada")
-BOB = Principal(identity="bob@local", namespace="bob")
-ROOT = Principal(identity="root@local", namespace="root", admin=True)
-PEOPLE = {"ada": ADA, "bob": BOB, "root": ROOT}
-"""Their tokens are their names."""
-ARCHIVE = BlobRef(sha256="a" * 64, size_bytes=10)
-
-Model = Callable[[str, Any, dict[str, Any]], Any]
-
-
-def description(name: str = "noop", methods: Mapping[str, Any] | None = None, **dlhub: Any) -> Description:
-    """A valid dlhub.json."""
-    string = {"type": "string"}
-    return Description.model_validate(
-        {
-            "datacite": {"titles": [{"title": name}], "creators": [{"name": "Lovelace, Ada"}]},
-            "dlhub": {"name": name, **dlhub},
-            "servable": {
-                "type": "Python static method",
-                "methods": methods or {"run": {"input": string, "output": string, "parameters": {"n": 1}}},
-            },
-        }
-    )
-
-
-def version(
-    name: str = "noop", number: int = 1, methods: Mapping[str, Any] | None = None, **changes: Any
-) -> servables.VersionRecord:
-    """A ready, public version of one of Ada's servables."""
-    fields: dict[str, Any] = {
-        "version_id": f"{name}-{number}",
-        "servable": f"ada/{name}",
-        "number": number,
-        "status": "ready",
-        "build_id": f"build-{name}-{number}",
-        "access": Access(owner=ADA.identity, visible_to=("public",)),
-        "description": description(name, methods),
-        "archive": ARCHIVE,
-        "environment": Environment(kind="venv", key="k", python="3.11", lock="", archive=ARCHIVE),
-        "created_at": NOW,
-    }
-    return servables.VersionRecord(**{**fields, **changes})
+from proto_msgs.runs import Outcome, ResultBatch, unpack_results
+from proto_msgs.topics import results_queue, service_queue
 
 
 class FakeCatalog:
     """Answers the catalog's and the builder's requests from dictionaries."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
-        self.bus = Bus(MemoryTransport(broker, "catalog"), origin="catalog")
-        self.builder = Bus(MemoryTransport(broker, "builder"), origin="builder")
+    def __init__(self, transport: Callable[[str], Transport]) -> None:
+        self.bus = Bus(transport("catalog"), origin="catalog")
+        self.builder = Bus(transport("builder"), origin="builder")
         self.tokens = {token_hash(name): _checked(name, who) for name, who in PEOPLE.items()}
         self.versions: dict[str, servables.VersionRecord] = {}
         self.deployments: dict[str, tuple[sites.Deployment, ...]] = {}
@@ -356,117 +300,6 @@ class FakeCatalog:
         lines = self.lines.get(request.build_id, [])
         wanted = tuple(line for line in lines if line.seq >= request.after)[:1000]
         return builds.BuildLog(lines=wanted, status=self.builds[request.build_id].status)
-
-
-class FakeSite:
-    """A site that answers runs by calling `model`."""
-
-    def __init__(self, broker: MemoryBroker, model: Model, name: str = "lab") -> None:
-        self.bus = Bus(MemoryTransport(broker, f"tm-{name}"), origin=name)
-        self.model = model
-        self.name = name
-        self.batches: list[RunBatch] = []
-        self.answering = asyncio.Event()
-        """Cleared: runs are taken and not answered."""
-        self.answering.set()
-        self.answer_key: bytes | None = None
-        """Set: sent in place of the right one."""
-        self.wanted: list[str] = []
-        self.woken = asyncio.Event()
-        self.logs: tuple[sites.ReplicaLog, ...] = ()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        def wanted(event: sites.VersionWanted) -> None:
-            self.wanted.append(event.version_id)
-            self.woken.set()
-
-        handlers = {sites.GetReplicaLogs: self._logs}
-        async with (
-            self.bus.transport,
-            self.bus,
-            self.bus.listen({sites.VersionWanted: wanted}),
-            asyncio.TaskGroup() as self.group,
-        ):
-            serving = self.group.create_task(self.bus.serve(service_queue(f"tm.{self.name}"), handlers))
-            yield
-            serving.cancel()
-
-    @asynccontextmanager
-    async def serving(self, version_id: str) -> AsyncIterator[None]:
-        """Take the runs of a version, on both lanes."""
-        interactive = runs_queue(version_id, Lane.INTERACTIVE)
-        durable = runs_queue(version_id, Lane.DURABLE)
-        transport = self.bus.transport
-        async with (
-            transport.consume(interactive, self._receive, prefetch=1000),
-            transport.consume(durable, self._receive, prefetch=1000),
-        ):
-            yield
-
-    async def beat(self, *ready: str, **changes: Any) -> None:
-        """Say that the site is alive, with a replica for each of these versions."""
-        served = tuple(
-            sites.ServedVersion(version_id=v, servable="ada/x", ready=1, starting=0, running=0, waiting=0)
-            for v in ready
-        )
-        fields: dict[str, Any] = {
-            "site": self.name,
-            "instance": "i1",
-            "accepts_defaults": True,
-            "environment_kinds": ("venv",),
-            "served": served,
-        }
-        await self.bus.emit(sites.SiteHeartbeat(**{**fields, **changes}))
-
-    async def _logs(self, _: sites.GetReplicaLogs) -> Message:
-        return sites.ReplicaLogs(site=self.name, replicas=self.logs)
-
-    def _receive(self, delivery: Delivery) -> None:
-        self.group.create_task(self._answer(delivery))
-
-    async def _answer(self, delivery: Delivery) -> None:
-        batch = unpack_runs(delivery.envelope.body)
-        self.batches.append(batch)
-        await delivery.ack()
-        await self.answering.wait()
-        result = ResultBatch(
-            site=self.name,
-            version_id=batch.version_id,
-            answer_key=self.answer_key or batch.answer_key,
-            outcomes=tuple(self._outcome(batch.method, run) for run in batch.runs),
-        )
-        if batch.lane is Lane.INTERACTIVE:
-            key = reply_key(self.name, batch.reply_to)
-        else:
-            key = result_key(self.name, batch.runs[0].run_id.partition(":")[0])
-        envelope = Envelope(kind="ResultBatch", body=pack_results(result))
-        with suppress(Unroutable):  # the gateway has lost its queue: nobody waits
-            await self.bus.transport.publish(Exchange.RESULTS, key, envelope)
-
-    def _outcome(self, method: str, run: Run) -> Outcome:
-        started = time.monotonic()
-        try:
-            asked = codec.unpack(run.payload) if run.blob is None else run.blob
-            output = (
-                self.model(method, asked, {})
-                if isinstance(asked, BlobRef)
-                else self.model(method, asked["inputs"], asked["parameters"])
-            )
-        except Exception as error:
-            failure = {
-                "code": "servable_failed",
-                "message": f"{type(error).__name__}: {error}",
-                "type": type(error).__name__,
-                "traceback": traceback.format_exc(),
-            }
-            return Outcome(run_id=run.run_id, ok=False, body=codec.pack(failure), stdout="said\n")
-        if isinstance(output, Outcome):
-            return output
-        run_ms = (time.monotonic() - started) * 1000
-        body = b"" if isinstance(output, BlobRef) else codec.pack(output)
-        blob = output if isinstance(output, BlobRef) else None
-        return Outcome(run_id=run.run_id, ok=True, body=body, blob=blob, run_ms=run_ms)
 
 
 async def _well(_: health.AskBuilder) -> Message:
