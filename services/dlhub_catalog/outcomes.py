@@ -90,6 +90,7 @@ def _objection(task: Expected, index: int | None, batch: ResultBatch) -> str:
 
 def stored_form(outcome: Outcome, site: str) -> TaskOutcome:
     """An outcome as it is kept."""
+    timings_ms = {"queue": outcome.queue_ms, "load": outcome.load_ms, "run": outcome.run_ms}
     return TaskOutcome(
         ok=outcome.ok,
         body=outcome.body,
@@ -97,7 +98,7 @@ def stored_form(outcome: Outcome, site: str) -> TaskOutcome:
         metadata={
             "site": site,
             "batch_size": outcome.batch_size,
-            "timings_ms": {"queue": outcome.queue_ms, "load": outcome.load_ms, "run": outcome.run_ms},
+            "timings_ms": {**timings_ms, "total": sum(timings_ms.values())},
             "stdout": outcome.stdout,
             "stderr": outcome.stderr,
         },

@@ -106,7 +106,7 @@ async def _hub(amqp_url: str, mongo_url: str) -> AsyncIterator[Hub]:
         try:
             yield hub
         finally:
-            await hub.stop(signal.SIGKILL)
+            await hub.stop()
 
 
 @pytest.fixture

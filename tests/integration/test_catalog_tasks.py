@@ -87,7 +87,7 @@ async def test_a_result_ends_its_task_and_who_waits_hears_it(stage: Stage) -> No
     assert task.finished_at
     assert task.outcome
     assert task.outcome.blob == blob
-    assert task.outcome.metadata["timings_ms"] == {"queue": 0.0, "load": 0.0, "run": 2.5}
+    assert task.outcome.metadata["timings_ms"] == {"queue": 0.0, "load": 0.0, "run": 2.5, "total": 2.5}
     assert task.outcome.metadata["stdout"] == "hi"
     assert (await stage.heard(TasksFinished)).task_ids == ("t",)
 
