@@ -31,7 +31,7 @@ def copy_shim(target: Path) -> Path:
 
 
 def write_servable(folder: Path, source: str, methods: dict) -> Path:
-    """A folder with `model.py` and a dlhub.json; each method is a function of the module, unless it says more."""
+    """A folder with `model.py` and a dlhub.json; methods are functions of the module unless they say more."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.py").write_text(source)
     described = {}
@@ -48,7 +48,6 @@ class Manager:
 
     def __init__(self, python: str, shim: Path, servable: Path, folder: Path, beat_s: float = 0.2) -> None:
         self.folder = folder
-        self.beats = 0
         self._kept: list = []
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
@@ -67,7 +66,7 @@ class Manager:
         self._context.destroy(linger=0)
 
     def expect(self, kind: str) -> list:
-        """The next frame of that kind, of either socket; others are kept for later, beats are answered."""
+        """The next frame of that kind, of either socket; others are kept for later; beats are answered."""
         deadline = time.monotonic() + ANSWER_S
         while True:
             kept = next((frame for frame in self._kept if frame[0] == kind), None)
@@ -83,9 +82,11 @@ class Manager:
             frame = worker.read(message)
             if frame[0] == worker.BEAT:
                 self._router.send_multipart([identity, worker.BEAT_FRAME])
-                self.beats += 1
-            else:
-                self._kept.append(frame)
+            self._kept.append(frame)
+
+    def forget(self) -> None:
+        """Drop what came so far."""
+        self._kept.clear()
 
     def send(self, message: bytes) -> None:
         self._router.send_multipart([b"r", message])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from typing import Any, Dict
 
@@ -21,38 +22,49 @@ TICK_S = 0.1
 """How late a deadline, a stop or a held-up outcome may be noticed."""
 
 
-def run(dealer: Any, gate: Gate, outbox: Outbox, info: Dict[str, Any], beat_s: float) -> None:
-    """Serve the control socket until the process ends, by `zmq.ContextTerminated` or by silence."""
-    dealer.send(worker.hello(info))
-    last = time.monotonic()
-    since_beat_s = silent_s = 0.0
-    while True:
-        heard = dealer.poll(int(TICK_S * 1000))
-        now = time.monotonic()
-        passed_s, last = now - last, now
-        since_beat_s += passed_s
-        silent_s = 0.0 if heard else silent_s + min(passed_s, 2 * TICK_S)
-        if heard:
-            _receive(dealer, gate)
-        gate.tick()
-        outbox.flush()
-        if since_beat_s >= beat_s:
-            dealer.send(worker.BEAT_FRAME, zmq.NOBLOCK)
-            since_beat_s = 0.0
-        if silent_s >= worker.SILENCE_S:
-            _leave_silence()
+class Control:
+    """What the thread needs, and the one thing that others learn from it."""
 
+    def __init__(self, gate: Gate, outbox: Outbox, beat_s: float) -> None:
+        self._gate = gate
+        self._outbox = outbox
+        self._beat_s = beat_s
+        self.heard = threading.Event()
+        """The task manager has answered: from now on cancels and stops arrive."""
 
-def _receive(dealer: Any, gate: Gate) -> None:
-    try:
-        frame = worker.read(dealer.recv())
-    except worker.FrameError as error:
-        sys.stderr.write(f"dropped a control message: {error}\n")
-        return
-    if frame[0] == worker.CANCEL:
-        gate.cancel(frame[1])
-    elif frame[0] == worker.STOP:
-        gate.stop()
+    def run(self, dealer: Any, info: Dict[str, Any]) -> None:
+        """Serve the control socket until the process ends, by `zmq.ContextTerminated` or by silence."""
+        dealer.send(worker.hello(info))
+        dealer.send(worker.BEAT_FRAME)
+        last = time.monotonic()
+        since_beat_s = silent_s = 0.0
+        while True:
+            came = dealer.poll(int(TICK_S * 1000))
+            now = time.monotonic()
+            passed_s, last = now - last, now
+            since_beat_s += passed_s
+            silent_s = 0.0 if came else silent_s + min(passed_s, 2 * TICK_S)
+            if came:
+                self._receive(dealer)
+            self._gate.tick()
+            self._outbox.flush()
+            if since_beat_s >= self._beat_s:
+                dealer.send(worker.BEAT_FRAME, zmq.NOBLOCK)
+                since_beat_s = 0.0
+            if silent_s >= worker.SILENCE_S:
+                _leave_silence()
+
+    def _receive(self, dealer: Any) -> None:
+        self.heard.set()
+        try:
+            frame = worker.read(dealer.recv())
+        except worker.FrameError as error:
+            sys.stderr.write(f"dropped a control message: {error}\n")
+            return
+        if frame[0] == worker.CANCEL:
+            self._gate.cancel(frame[1])
+        elif frame[0] == worker.STOP:
+            self._gate.stop()
 
 
 def _leave_silence() -> None:

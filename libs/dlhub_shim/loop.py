@@ -17,13 +17,16 @@ from typing import Any, Callable, Dict
 
 import zmq
 
-from dlhub_shim import control, failures
+from dlhub_shim import failures
 from dlhub_shim.capture import Capture
+from dlhub_shim.control import Control
 from dlhub_shim.interrupt import Gate, WorkerStopped
 from dlhub_shim.invoke import Invoker, Outbox
 from dlhub_shim.loaders import Method
 from proto_msgs import worker
 
+CONNECT_S = 1.0
+"""How long a loaded worker waits for an answer on its control socket before it takes work regardless."""
 LINGER_MS = 2000
 """How long the last messages may take to leave when the worker ends."""
 
@@ -33,13 +36,13 @@ class Replica:
 
     def __init__(self, endpoint: str, replica_id: str, beat_s: float, capture: Capture) -> None:
         self._replica_id = replica_id
-        self._beat_s = beat_s
         self._capture = capture
         self._gate = Gate()
         self._context: Any = zmq.Context()
         self._endpoint = endpoint
         self._data = self._connect(replica_id.encode())
         self._outbox = Outbox(self._data.send)
+        self._control = Control(self._gate, self._outbox, beat_s)
 
     def serve(self, load: Callable[[], Dict[str, Method]]) -> int:
         """Load the model and answer batches until told to stop; the exit status."""
@@ -66,7 +69,11 @@ class Replica:
             self._data.send(worker.unloadable(failures.of_load(error)))
             return worker.EXIT_UNLOADABLE
         self._gate.idle = False
-        self._data.send(worker.ready(time.perf_counter() - began))
+        load_s = time.perf_counter() - began
+        # A cancel for the first run must find its way: whatever the task manager sends to a socket that it
+        # does not know yet is lost.
+        self._control.heard.wait(CONNECT_S)
+        self._data.send(worker.ready(load_s))
         self._answer(Invoker(methods, self._capture, self._gate))
         return worker.EXIT_STOPPED
 
@@ -93,7 +100,7 @@ class Replica:
     def _run_control(self) -> None:
         try:
             with self._connect(self._replica_id.encode() + worker.CONTROL_SUFFIX) as dealer:
-                control.run(dealer, self._gate, self._outbox, self._info(), self._beat_s)
+                self._control.run(dealer, self._info())
         except zmq.ContextTerminated:
             return  # the main thread is done
         except BaseException:  # without this thread nobody could stop the worker: end it now

@@ -68,13 +68,13 @@ def exits(monkeypatch):
 def play(clock, script, beat_s=1.0):
     dealer, gate = Dealer(clock, script), Recorder()
     with pytest.raises((Ended, SystemExit)) as ended:
-        control.run(dealer, gate, Recorder(), {"replica_id": "r"}, beat_s)
+        control.Control(gate, Recorder(), beat_s).run(dealer, {"replica_id": "r"})
     return dealer.sent, gate.calls, ended.value
 
 
 def test_it_says_hello_and_beats(clock):
     sent, _, _ = play(clock, [(0.1, None)] * 21)
-    assert sent == ["hello", "beat", "beat"]
+    assert sent == ["hello", "beat", "beat", "beat"]
 
 
 def test_a_cancel_and_a_stop_are_handed_on(clock):

@@ -51,8 +51,10 @@ def talking(router, talk):
                 if frame[0] == kind:
                     kept.remove(frame)
                     return frame
-            _, message = router.recv_multipart()
+            identity, message = router.recv_multipart()
             kept.append(worker.read(message))
+            if kept[-1] == [worker.BEAT]:
+                router.send_multipart([identity, worker.BEAT_FRAME])
 
     failed = []
 
