@@ -61,9 +61,9 @@ class Tasks:
         if state.finished:
             return state  # a DELETE would throw the result away
         reply = await self._connection.send(Call(method="DELETE", path=task_path(task_id)))
-        if isinstance(reply.value, dict) and "status" in reply.value:
-            return _state(task_id, reply.value)
-        return await self.state(task_id)
+        if reply.value is None:  # it ended in between, so the hub forgot it instead
+            return TaskState(task_id=task_id, status="deleted", document={})
+        return _state(task_id, reply.value)
 
 
 def _state(task_id: str, document: Any) -> TaskState:

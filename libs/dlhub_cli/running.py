@@ -1,0 +1,118 @@
+"""run, map: inputs in, outputs out, all in JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dlhub_cli.given import json_items, json_value, parameters_of
+from dlhub_cli.options import AsJson, Name, Token, Url, connect
+from dlhub_cli.output import note, print_json
+from dlhub_cli.progress import shown
+
+Method = Annotated[str, typer.Option("--method", help="Which of its methods.")]
+Parameters = Annotated[
+    str | None, typer.Option("--parameters", metavar="JSON|@FILE|-", help="Keyword arguments, as an object.")
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.001, metavar="S", help="How long it may take, seconds.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(run)
+    app.command(name="map")(map_inputs)
+
+
+def run(
+    name: Name,
+    inputs: Annotated[
+        str, typer.Option("--input", metavar="JSON|@FILE|-", help="The input: JSON, a file, standard input.")
+    ],
+    parameters: Parameters = None,
+    method: Method = "run",
+    asynchronous: Annotated[
+        bool, typer.Option("--async", help="Print the id of a task and do not wait.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print timings and what the model printed, too.")
+    ] = False,
+    timeout: Timeout = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a servable and print its output as JSON."""
+    value = json_value(inputs, "--input")
+    keywords = parameters_of(parameters)
+    with connect(url, token) as hub:
+        answer = hub.run_json(
+            name, value, keywords, asynchronous=asynchronous, timeout_s=timeout, method=method
+        )
+    if not asynchronous:
+        print_json(answer if debug else answer.get("output"))
+    elif as_json:
+        print_json(answer)
+    else:
+        typer.echo(answer["id"])
+        note(f"Its result: dlhub tasks wait {answer['id']}")
+
+
+def map_inputs(
+    name: Name,
+    inputs: Annotated[
+        str, typer.Option("--input", metavar="@FILE|-|JSON", help="A JSON array, or JSON lines.")
+    ],
+    parameters: Parameters = None,
+    method: Method = "run",
+    on_error: Annotated[
+        str, typer.Option("--on-error", help='"stop" at the first failure, or "return" each in its place.')
+    ] = "stop",
+    timeout: Timeout = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a servable on each of many inputs; one line of JSON for each, in order (--json: one array)."""
+    from dlhub_client.mapping import AsJson as InJson
+
+    if on_error not in ("stop", "return"):
+        raise typer.BadParameter('--on-error is "stop" or "return"')
+    items = json_items(inputs, "--input")
+    keywords = parameters_of(parameters)
+    with connect(url, token) as hub, shown(quiet=as_json) as on_progress:
+        outputs = hub.map(
+            name,
+            items,
+            keywords,
+            method,
+            "raise" if on_error == "stop" else "return",
+            on_progress,
+            timeout,
+            form=InJson(),
+        )
+    _print_outputs(outputs, as_json=as_json)
+
+
+def _print_outputs(outputs: list[Any], *, as_json: bool) -> None:
+    from proto_msgs.errors import DLHubError, Failure
+
+    failed = 0
+    lines = []
+    for output in outputs:
+        if isinstance(output, DLHubError):
+            failed += 1
+            output = {"error": Failure.of(output).model_dump(exclude_none=True)}
+        lines.append(output)
+    if as_json:
+        print_json(lines)
+    else:
+        import json
+
+        for line in lines:
+            typer.echo(json.dumps(line, ensure_ascii=False))
+    if failed:
+        note(f"{failed} of {len(outputs)} inputs failed.")
+        raise typer.Exit(1)
