@@ -68,6 +68,10 @@ async def materialise(
     bounded = BoundedReport(report or NoReport(), max_chars=settings.max_log_chars, hidden=(f"{root}/",))
     bounded.step("environment")
     folders = Folders(root)
+    venv, files_dir = folders.venv(environment.key), folders.files(environment.archive.sha256)
+    if _is_complete(venv) and files_dir.is_dir():
+        # The usual case on the machine that built it; looking for interpreters would take a second.
+        return EnvironmentPaths(_python(venv), files_dir, await asyncio.to_thread(install_shim, folders))
     interpreter = of_minor(environment.python, await asyncio.to_thread(find_interpreters))
     if environment.key != environment_key(environment.lock, environment.python, platform_tag()):
         raise bounded.failure(
