@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from dlhub_client.address import resolve
 from dlhub_client.catalogue import Catalogue
 from dlhub_client.connection import JSON, Call, Connection, encoded, packed
-from dlhub_client.errors import MSGPACK, DeadlineExceeded, NotAHub
+from dlhub_client.errors import MSGPACK, DeadlineExceeded, Malformed, NotAHub
 from dlhub_client.mapping import AsMsgpack, Bounds, Form, MapCall, OnError
 from dlhub_client.models import OnProgress, TaskState
 from dlhub_client.names import method_path
@@ -134,6 +134,16 @@ class AsyncDLHubClient(Catalogue, Publishing):
         headers = {"Prefer": "respond-async"} if asynchronous else None
         call = _run_call(name, inputs, parameters, timeout_s, method, headers, as_json=True)
         return dict((await self._connection.send(call)).value)
+
+    async def run_serial(self, names: Sequence[str], inputs: Any) -> Any:
+        """Run servables one after another, each on the output of the one before; the last output."""
+        if isinstance(names, str):
+            raise Malformed(
+                f"A list of servables is needed; {names!r} came. For one servable there is run()."
+            )
+        for name in names:
+            inputs = await self.run(name, inputs)
+        return inputs
 
     async def map(
         self,

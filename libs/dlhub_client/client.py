@@ -113,6 +113,7 @@ class DLHubClient:
         return False
 
     map = _synchronous(AsyncDLHubClient.map)
+    run_serial = _synchronous(AsyncDLHubClient.run_serial)
     run_json = _synchronous(AsyncDLHubClient.run_json)
 
     # --- tasks ---

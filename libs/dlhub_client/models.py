@@ -39,7 +39,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-"""Is called on the client's own thread, so it must be quick and may not call the client."""
+"""Is called on the client's own threads, so it must be quick and may not call the client."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from dlhub_client.errors import (
     Cancelled,
     ConnectionFailed,
     DeadlineExceeded,
+    Internal,
     Malformed,
     NotAHub,
     NotFound,
@@ -72,6 +73,12 @@ async def test_an_input_that_cannot_travel_names_its_path(hub: AsyncDLHubClient)
 async def test_what_is_no_name_is_refused_here(hub: AsyncDLHubClient, name: str) -> None:
     with pytest.raises(Malformed, match="owner/name"):
         await hub.run(name, 1)
+
+
+async def test_servables_run_one_after_another(hub: AsyncDLHubClient) -> None:
+    assert await hub.run_serial(["ada/double", "ada/double"], 1) == 4
+    with pytest.raises(Malformed, match="list"):
+        await hub.run_serial("ada/double", 1)
 
 
 # --- trying again ---
@@ -217,6 +224,27 @@ async def test_more_tasks_than_polls_all_come_back(hub: AsyncDLHubClient, gatewa
     assert await asyncio.gather(*(handle.result(30) for handle in handles)) == list(range(0, 140, 2))
 
 
+async def test_a_map_that_was_a_task_gives_outputs_and_errors(
+    hub: AsyncDLHubClient, gateway: FakeGateway
+) -> None:
+    outcomes = [{"output": 1}, {"error": {"code": "servable_failed", "detail": "no"}}]
+    gateway.tasks["t1"] = {"id": "t1", "status": "succeeded", "outcomes": outcomes}
+    first, second = await hub.get_result("t1")
+    assert first == 1
+    assert isinstance(second, ServableFailed)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("expired", DeadlineExceeded), ("cancelled", Cancelled), ("failed", Internal)]
+)
+async def test_a_task_without_output_or_error_still_raises(
+    hub: AsyncDLHubClient, gateway: FakeGateway, status: str, kind: type[Exception]
+) -> None:
+    gateway.tasks["t1"] = {"id": "t1", "status": status}
+    with pytest.raises(kind, match="t1"):
+        await hub.get_result("t1")
+
+
 # --- the catalogue ---
 
 
@@ -264,3 +292,24 @@ async def test_the_quiet_calls_reach_their_paths(hub: AsyncDLHubClient, gateway:
     await hub.revoke_token("t1")
     await hub.cancel_build("b1")
     assert [seen.path for seen in gateway.seen[-2:]] == ["/api/v1/tokens/t1", "/api/v1/builds/b1"]
+
+
+async def test_a_hub_that_is_not_ready_says_what_is_missing(
+    hub: AsyncDLHubClient, gateway: FakeGateway
+) -> None:
+    missing = b'{"status": "not ready", "missing": ["no site", "a builder does not answer"]}'
+    gateway.troubles.extend(Trouble(503, body=missing, content_type="application/json") for _ in range(6))
+    with pytest.raises(Unavailable, match="no site; a builder does not answer"):
+        await hub.health()
+
+
+async def test_what_a_proxy_says_is_tried_again(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.troubles.append(Trouble(502, body=b"Bad Gateway", content_type="text/plain"))
+    gateway.troubles.append(Trouble(503, retry_after_s="Wed, 21 Oct 2026 07:28:00 GMT"))
+    assert await hub.get_username() == "ada"
+
+
+async def test_broken_bytes_are_no_hub(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.troubles.append(Trouble(200, body=b"\xc1", content_type="application/msgpack"))
+    with pytest.raises(NotAHub, match="cannot be read"):
+        await hub.whoami()

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from dlhub_client import describe
+from dlhub_client.describe.easy import easy_description
 from dlhub_client.errors import Malformed
 from proto_msgs.description import Description
 
@@ -179,6 +180,25 @@ def test_a_function_of_a_script_is_written_out_when_it_stands_alone(tmp_path: Pa
         [sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True, check=True
     )
     assert ran.stdout == "3.0\n"
+
+
+def test_easy_descriptions_know_their_types_and_options(tmp_path: Path) -> None:
+    with pytest.raises(Malformed, match="static_method, class_method, sklearn"):
+        easy_description("T", "A, B", "n", "keras", {})
+    with pytest.raises(Malformed, match="serv_options"):
+        easy_description("T", "A, B", "n", "sklearn", {"file": "x"})
+
+
+def test_hints_that_cannot_be_read_ask_for_types(tmp_path: Path) -> None:
+    text = "def f(x: 'Unknown') -> int:\n    return x\n"
+    with pytest.raises(Malformed, match="inputs="):
+        describe.static_method(make_module(tmp_path, "unknown_hint", text).f)
+
+
+def test_a_function_whose_only_argument_has_a_default_takes_its_input_there(tmp_path: Path) -> None:
+    module = make_module(tmp_path, "only_default", "def f(x: int = 1, *rest, **more) -> int:\n    return x\n")
+    run = describe.static_method(module.f).to_dict()["servable"]["methods"]["run"]
+    assert (run["input"], run["parameters"]) == ({"type": "integer"}, {})
 
 
 # --- pickles and estimators ---
