@@ -12,7 +12,8 @@ import pytest
 from unit.dlhub_cli.conftest import Run
 from unit.dlhub_client.fake_gateway import TOKEN, FakeGateway
 
-from dlhub_cli.logs import added
+from dlhub_cli.logs import _Reader, added
+from dlhub_client import DLHubClient
 from dlhub_embedded import background, supervisor
 from dlhub_embedded.errors import MissingPrerequisite
 from dlhub_embedded.events import Event, EventKind
@@ -20,6 +21,7 @@ from dlhub_embedded.home import Home
 from dlhub_embedded.identity import identify
 from dlhub_embedded.settings import Settings
 from dlhub_embedded.state import PartRecord, Phase, State
+from proto_msgs.errors import NotFound
 
 
 def running_home(path: Path, url: str = "http://127.0.0.1:1", token: str = TOKEN) -> Home:
@@ -160,6 +162,35 @@ def test_logs_of_replicas_are_printed(dlhub: Run, gateway: FakeGateway) -> None:
 )
 def test_only_what_is_new_is_shown(before: str, now: str, new: str) -> None:
     assert added(before, now) == new
+
+
+def test_a_growing_log_gives_each_whole_line_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text("one\ntw")
+    reader = _Reader(path)
+    assert list(reader.lines()) == ["one"]
+    path.write_text("one\ntwo\nthree\n")
+    assert list(reader.lines()) == ["two", "three"]
+    path.write_text("new\n")
+    assert list(reader.lines()) == ["new"]
+
+
+def test_following_replicas_shows_only_what_is_new(
+    dlhub: Run, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = {"replica_id": "0123456789", "version": 1, "state": "ready", "stdout": "hi\n", "stderr": ""}
+    answers = [{"replicas": []}, {"replicas": [replica]}, {"replicas": [{**replica, "stdout": "hi\nho\n"}]}]
+    monkeypatch.setattr("dlhub_cli.logs._LOOK_AGAIN_S", 0)
+
+    def logs(_: Any, __: str) -> Any:
+        if not answers:
+            raise NotFound("the servable was removed")
+        return answers.pop(0)
+
+    monkeypatch.setattr(DLHubClient, "logs", logs)
+    result = dlhub("logs", "ada/m", "--follow", "--json")
+    texts = [json.loads(line)["text"] for line in result.stdout.splitlines()]
+    assert (texts, result.exit_code) == (["hi", "ho"], 1)
 
 
 def test_the_command_itself_runs_quickly_and_quietly(gateway: FakeGateway) -> None:
