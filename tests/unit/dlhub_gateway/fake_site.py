@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from dlhub_bus import Bus, Delivery, Envelope, Transport, Unroutable
+from dlhub_bus import Bus, Delivery, Envelope, Transport
 from proto_msgs import codec, sites
 from proto_msgs.blobs import BlobRef
+from proto_msgs.errors import Unavailable
 from proto_msgs.messages import Message
 from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_results, unpack_runs
 from proto_msgs.topics import Exchange, Lane, reply_key, result_key, runs_queue, service_queue
@@ -102,7 +103,7 @@ class FakeSite:
         else:
             key = result_key(self.name, batch.runs[0].run_id.partition(":")[0])
         envelope = Envelope(kind="ResultBatch", body=pack_results(result))
-        with suppress(Unroutable):  # the gateway has lost its queue: nobody waits
+        with suppress(Unavailable):  # the connection is lost, or the gateway's: nobody waits
             await self.bus.transport.publish(Exchange.RESULTS, key, envelope)
 
     def _outcome(self, method: str, run: Run) -> Outcome:
