@@ -150,10 +150,11 @@ def decode(body: bytes, as_json: bool) -> Any:
             return codec.unpack(body)
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        _refuse_long_integers(body)
         raise Malformed(f"the body is not JSON: {error}{_excerpt(body, error.pos)}") from error
     except codec.DecodeError as error:
         raise Malformed(f"the body is not msgpack: {error}") from error
-    if _LONG_NUMBER.search(body):
+    if as_json:
         _refuse_long_integers(body)
     return value
 
@@ -164,11 +165,13 @@ def _excerpt(body: bytes, position: int) -> str:
 
 
 def _refuse_long_integers(body: bytes) -> None:
-    """orjson would read them as floats without a word, and lose digits."""
+    """orjson would read them as floats without a word and lose digits, or call them a syntax error."""
+    if _LONG_NUMBER.search(body) is None:
+        return
     try:
         value = json.loads(body, parse_int=_parse_int)
-    except RecursionError as error:
-        raise Malformed("the body is nested too deep") from error
+    except (ValueError, RecursionError):
+        return  # it is no JSON at all, which orjson says better
     todo: list[tuple[Any, str]] = [(value, "")]
     while todo:
         part, path = todo.pop()
