@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from pydantic import ValidationError
 
 from dlhub_build.packing import pack_directory
 from dlhub_client.describe import ModelDescription
 from dlhub_client.errors import Malformed
 from dlhub_client.models import OnProgress, Progress
-from proto_msgs.description import Description
 
 DESCRIPTION_FILE = "dlhub.json"
 ARCHIVE_TYPE = "application/gzip"
@@ -106,10 +104,14 @@ def _without_comments(value: Any) -> Any:
     return value
 
 
-def check_description(document: Any, where: str) -> Description:
-    """The typed form of a description. Raises Malformed naming each wrong field."""
+def check_description(document: Any, where: str) -> None:
+    """Raises Malformed naming each wrong field."""
+    from pydantic import ValidationError
+
+    from proto_msgs.description import Description  # here, as its models take long to build
+
     try:
-        return Description.model_validate(document)
+        Description.model_validate(document)
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg']}"

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlhub_client.errors import Malformed
-from proto_msgs.description import Argument
 
 ArgumentBlock = dict[str, Any]
 
@@ -63,6 +62,8 @@ def argument(
         "python_type": python_type,
     }
     block = {key: value for key, value in given.items() if value is not None}
+    from proto_msgs.description import Argument  # here, as its models take long to build
+
     try:
         Argument.model_validate(block)
     except ValueError as error:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dlhub_client.errors import Malformed
-from proto_msgs.description import Description, ServableType
+
+if TYPE_CHECKING:
+    from proto_msgs.description import ServableType
 
 
 class ModelDescription:
@@ -224,6 +226,8 @@ class ModelDescription:
         if self._runnable_by is not None:
             hub["runnable_by"] = self._runnable_by
         document = {"datacite": self._datacite, "dlhub": hub, "servable": self._servable}
+        from proto_msgs.description import Description  # here, as its models take long to build
+
         try:
             Description.model_validate(document)
         except ValueError as error:
