@@ -16,7 +16,7 @@ def json_value(text: str, option: str) -> Any:
     try:
         return json.loads(source, parse_constant=_no_constant)
     except ValueError as error:
-        hint = "" if text.startswith(("@", "-")) else "; text needs quotes: '\"like this\"'"
+        hint = "; text needs quotes: '\"like this\"'" if text[:1].isalpha() else ""
         raise typer.BadParameter(f"{option} is not JSON: {error}{hint}") from error
 
 

@@ -64,7 +64,8 @@ def _label(progress: Progress) -> str:
 
 def _count(progress: Progress) -> str:
     if progress.stage == "upload":
-        return f"{progress.done / 1e6:.1f} of {(progress.total or 0) / 1e6:.1f} MB"
+        unit, divisor = ("MB", 1e6) if (progress.total or 0) >= 1e6 else ("kB", 1e3)
+        return f"{progress.done / divisor:.1f} of {(progress.total or 0) / divisor:.1f} {unit}"
     if progress.stage == "map":
         return f"{progress.done:,}" + (f" of {progress.total:,}" if progress.total else "")
     return ""

@@ -33,6 +33,7 @@ def test_every_stage_has_a_line() -> None:
         "Build: lock  [numpy] 2.4",
         "Running",
     ]
+    assert progress._count(Progress(stage="upload", done=1000, total=2000)) == "1.0 of 2.0 kB"
     assert [task.fields["count"] for task in display.tasks] == ["", "0.5 of 1.0 MB", "", "5 of 10"]
 
 
