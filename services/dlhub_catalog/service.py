@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from dlhub_bus import Bus, RabbitTransport, RunPublisher
 from dlhub_catalog import handlers
+from dlhub_catalog.cancellation import heed_cancellation
 from dlhub_catalog.deps import Deps
 from dlhub_catalog.letters import keep_letters
 from dlhub_catalog.results import keep_results
@@ -34,6 +35,7 @@ async def serve(settings: Settings) -> None:
 
 async def run_loops(deps: Deps) -> None:
     """All that the catalog does at the same time."""
+    heed_cancellation()  # one that came while the database was being opened
     async with asyncio.TaskGroup() as group:
         requests = service_queue(SERVICE)
         concurrency = deps.settings.concurrency

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dlhub_bus import Delivery, Transport
+from dlhub_catalog.cancellation import heed_cancellation
 from dlhub_catalog.store.database import translated
 from proto_msgs.errors import Malformed, Unavailable
 from proto_msgs.topics import QueueSpec
@@ -46,6 +47,7 @@ async def store_arrivals(transport: Transport, sink: Sink[T]) -> None:
     async with transport.consume(sink.queue, arrived.put_nowait, prefetch=sink.prefetch):
         while True:
             await _settle(await _gather(arrived), sink)
+            heed_cancellation()
 
 
 async def _gather(arrived: asyncio.Queue[Delivery]) -> list[Delivery]:
@@ -94,6 +96,7 @@ async def _store_patiently(messages: Sequence[T], sink: Sink[T]) -> None:
                 "Not stored yet",
                 extra={"action": "store_waits", "queue": sink.queue.name, "error": str(error)},
             )
+            heed_cancellation()
             await asyncio.sleep(RETRY_S)
 
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+from dlhub_catalog.cancellation import heed_cancellation
 from dlhub_catalog.deps import Deps
 from dlhub_catalog.handlers.builds import fail_build
 from dlhub_catalog.handlers.tasks import tell_finished
@@ -26,6 +27,7 @@ async def sweep(deps: Deps) -> None:
     while True:
         for sweep_one in (sweep_builds, sweep_tasks):
             await _try(sweep_one, deps)
+            heed_cancellation()
         await asyncio.sleep(deps.settings.sweep_s)
 
 

@@ -58,6 +58,16 @@ class Hub:
             self.process.send_signal(number)
         return await self.process.wait()
 
+    async def end(self) -> None:
+        """Stop the catalog if it still runs; leave no process behind when it does not stop."""
+        assert self.process
+        try:
+            async with asyncio.timeout(30):
+                await self.stop()
+        finally:
+            if self.process.returncode is None:
+                await self.stop(signal.SIGKILL)
+
     async def eventually(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """The first reply that is no complaint about a part that is down."""
         async with asyncio.timeout(60):
@@ -106,7 +116,7 @@ async def _hub(amqp_url: str, mongo_url: str) -> AsyncIterator[Hub]:
         try:
             yield hub
         finally:
-            await hub.stop()
+            await hub.end()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from dlhub_catalog.cancellation import heed_cancellation
 from proto_msgs.errors import Unavailable
 
 __all__ = ["Collection", "Database", "Document", "DuplicateKeyError", "Session", "now", "open_database"]
@@ -109,7 +110,8 @@ class Database:
         """Return when there is a member that takes writes and knows transactions."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not await self._is_primary():  # noqa: ASYNC110 # the server sends no event
+                while not await self._is_primary():
+                    heed_cancellation()
                     await asyncio.sleep(0.2)
         except TimeoutError as error:
             raise Unavailable(
