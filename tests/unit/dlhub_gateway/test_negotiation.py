@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlhub_gateway.methods import CompiledMethod
@@ -115,7 +115,8 @@ def test_pieces_are_put_together(form: Form) -> None:
 
 # --- the same value, whichever way it travels ---
 
-NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
+# One NaN only: JSON's "NaN" says nothing of the bits that no arithmetic looks at.
+NUMBERS = st.floats(allow_nan=False) | st.just(math.nan)
 INTEGERS = st.integers(-(2**63), 2**64 - 1)
 NAMES = st.text(min_size=1, max_size=5)
 LEAVES: list[tuple[dict[str, Any], st.SearchStrategy[Any]]] = [
@@ -124,7 +125,7 @@ LEAVES: list[tuple[dict[str, Any], st.SearchStrategy[Any]]] = [
     ({"type": "float"}, NUMBERS),
     ({"type": "number"}, st.one_of(INTEGERS, NUMBERS)),
     ({"type": "string"}, st.text()),
-    ({"type": "complex"}, st.complex_numbers()),
+    ({"type": "complex"}, st.builds(complex, NUMBERS, NUMBERS)),
     ({"type": "datetime"}, st.datetimes()),
     ({"type": "datetime"}, st.datetimes(timezones=st.just(UTC))),
     ({"type": "timedelta"}, st.timedeltas(timedelta(days=-10_000), timedelta(days=10_000))),
@@ -184,6 +185,7 @@ def sent(kind: dict[str, Any], body: bytes, as_json: bool) -> Any:
     return codec.unpack(payload)["inputs"]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(CASES)
 def test_an_input_means_the_same_in_json_and_msgpack(case: tuple[dict[str, Any], Any]) -> None:
     kind, value = case
@@ -192,6 +194,7 @@ def test_an_input_means_the_same_in_json_and_msgpack(case: tuple[dict[str, Any],
     assert codec.pack(from_json) == codec.pack(from_msgpack)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(CASES)
 def test_an_output_in_json_can_be_sent_back(case: tuple[dict[str, Any], Any]) -> None:
     kind, value = case
