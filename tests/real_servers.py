@@ -10,6 +10,8 @@ in a folder of their own on free ports; DLHUB_TEST_AMQP_URL and DLHUB_TEST_MONGO
 
 What a machine cannot run is deselected, not skipped: tests marked `@pytest.mark.needs("wrk")`, and those
 that use one of these fixtures. The summary names each such test and says what it needs.
+`private-rabbitmq-server` and `private-mongod` stand for a server that the test may stop, which there is not
+where a variable names another.
 """
 
 from __future__ import annotations
@@ -39,12 +41,14 @@ from dlhub_embedded.rabbitmq import RabbitNode
 from dlhub_embedded.server import Part
 
 AMQP_URL, MONGO_URL = "DLHUB_TEST_AMQP_URL", "DLHUB_TEST_MONGO_URL"
+VARIABLES = {"rabbitmq-server": AMQP_URL, "mongod": MONGO_URL}
 PLUGIN = "real_servers"
+PRIVATE = "private-"
 DESELECTED = pytest.StashKey[dict[str, str]]()
 #: What a fixture needs, so that tests need not say it again.
 FIXTURES = {
     "rabbitmq": "rabbitmq-server",
-    "amqp_url": "erl_call",
+    "amqp_url": "private-rabbitmq-server",
     "mongod": "mongod",
     "mongo_url": "mongod",
 }
@@ -116,6 +120,8 @@ class RealBroker(RealServer):
             timeout=20,
             check=True,
         )
+        if not done.stdout.startswith("{ok,"):
+            raise RuntimeError(f"RabbitMQ could not evaluate {expression}: {done.stdout}")
         return done.stdout
 
     def add_vhost(self, name: str) -> str:
@@ -242,7 +248,13 @@ def missing(name: str) -> str:
         "rabbitmq-server": rabbitmq_node.find_program,
         "mongod": mongod_server.find_program,
     }
-    if os.environ.get({"rabbitmq-server": AMQP_URL, "mongod": MONGO_URL}.get(name, "")):
+    if name.startswith(PRIVATE):
+        server = name.removeprefix(PRIVATE)
+        variable = VARIABLES[server]
+        return (
+            f"needs a {server} of its own: unset {variable}" if os.environ.get(variable) else missing(server)
+        )
+    if os.environ.get(VARIABLES.get(name, "")):
         return ""
     if name == "root":
         return "" if os.geteuid() == 0 else "must be run by root"

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
+        self._reserved: dict[int, socket.socket] = {}
 
     def make(self) -> None:
         """Create what is missing, and keep other users out."""
@@ -79,15 +81,26 @@ class Home:
         return self.secret("admin_token", lambda: f"dlh_{secrets.token_urlsafe(32)}")
 
     def port(self, name: str, preferred: int | None = None) -> int:
-        """A port for `name`: the one it had, else the preferred one, else any; free when we looked."""
+        """A port for `name`: the one it had, else the preferred one, else any.
+
+        Free when we looked, and no other hub takes it until `release_ports` or the end of the lock.
+        """
         file = self.path / "ports.json"
         known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         others = {port for key, port in known.items() if key != name}
         wishes = [port for port in (known.get(name), preferred) if port and port not in others]
-        chosen = next(filter(ports.is_free, wishes), None) or ports.find_free(others)
+        chosen = next(filter(self._take, wishes), None)
+        while chosen is None:
+            found = ports.find_free(others)
+            chosen = found if self._take(found) else None
         if known.get(name) != chosen:
             write_private(file, json.dumps(known | {name: chosen}, indent=2))
         return chosen
+
+    def release_ports(self) -> None:
+        """Let other hubs choose them."""
+        while self._reserved:
+            self._reserved.popitem()[1].close()
 
     def read_state(self) -> State | None:
         """What the last supervisor recorded; None when this home never ran."""
@@ -111,7 +124,15 @@ class Home:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunning(self._who_runs()) from None
-            yield
+            try:
+                yield
+            finally:
+                self.release_ports()
+
+    def _take(self, port: int) -> bool:
+        if port not in self._reserved and (holder := ports.reserve(port)):
+            self._reserved[port] = holder
+        return port in self._reserved and ports.is_free(port)
 
     def _who_runs(self) -> str:
         state = self.read_state()

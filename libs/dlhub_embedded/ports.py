@@ -2,6 +2,10 @@
 
 Taken from below the range from which the kernel hands out ports to outgoing connections: a port from
 that range may be busy, by chance, when the hub is started again.
+
+Between choosing a port and listening there lie seconds. So that two hubs that start at once do not choose
+the same one, each reserves its ports: it holds a socket with that name in the kernel's abstract namespace,
+which has the reach of the ports themselves and ends with its holder.
 """
 
 from __future__ import annotations
@@ -26,6 +30,17 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return True
+
+
+def reserve(port: int) -> socket.socket | None:
+    """Keep other hubs from choosing the port while the socket is open; None when one of them has it."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        holder.bind(f"\0dlhub-port-{port}")
+    except OSError:
+        holder.close()
+        return None
+    return holder
 
 
 def find_free(taken: Collection[int] = (), host: str = "127.0.0.1") -> int:

@@ -16,7 +16,7 @@ import pytest
 from fake_hub import part, settings, until
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure
-from real_servers import private_mongod, private_rabbitmq
+from real_servers import RealBroker, private_mongod, private_rabbitmq
 
 from dlhub_embedded import ports
 from dlhub_embedded.background import detach
@@ -25,17 +25,19 @@ from dlhub_embedded.errors import StartFailed
 from dlhub_embedded.home import Home
 from dlhub_embedded.identity import identify, session_of
 from dlhub_embedded.mongod import MongoServer
-from dlhub_embedded.rabbitmq import RabbitNode
+from dlhub_embedded.rabbitmq import RabbitNode, find_program
 from dlhub_embedded.rabbitmq_files import Limits
 from dlhub_embedded.state import HubStatus, Phase
-
-BROKER = pytest.mark.needs("rabbitmq-server")
-DATABASE = pytest.mark.needs("mongod")
 
 
 def with_user(url: str, user: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="replicaSet=dlhub"))
 
 
 def listening(pid: int) -> set[str]:
@@ -89,13 +91,14 @@ def stored(url: str) -> list[dict[str, Any]]:
         return list(client.get_default_database()["kept"].find({}, {"_id": 0}))
 
 
+@pytest.mark.needs("private-rabbitmq-server")
 class TestRabbitMQ:
-    pytestmark = BROKER
+    """What any node does: asked of the session's."""
 
     @pytest.fixture
-    async def node(self, tmp_path: Path) -> AsyncIterator[RabbitNode]:
-        async with private_rabbitmq(tmp_path / "node", limits=Limits(consumer_timeout_s=5)) as node:
-            yield node
+    def node(self, rabbitmq: RealBroker) -> RabbitNode:
+        assert isinstance(rabbitmq.part, RabbitNode)
+        return rabbitmq.part
 
     async def test_the_generated_user_alone_gets_in(self, node: RabbitNode) -> None:
         async with await aio_pika.connect(node.url):
@@ -104,40 +107,14 @@ class TestRabbitMQ:
             with pytest.raises(aio_pika.exceptions.ProbableAuthenticationError):
                 await aio_pika.connect(with_user(node.url, user))
 
-    async def test_durable_messages_survive_a_restart_and_a_kill(self, node: RabbitNode) -> None:
-        await publish(node.url, "kept", b"1")
-        await node.restart()
-        assert await fetch(node.url, "kept") == b"1"
-        await publish(node.url, "kept", b"2")
-        await node.kill()
-        await node.start()
-        assert await fetch(node.url, "kept") == b"2"
-
-    async def test_it_listens_on_loopback_and_leaves_no_port_mapper(self, node: RabbitNode) -> None:
+    def test_it_listens_on_loopback_and_leaves_no_port_mapper(self, node: RabbitNode) -> None:
         assert node.identity
         assert listening(node.identity.pid) == {"127.0.0.1"}
-        homes = [
-            process.environ().get("HOME") for process in psutil.process_iter() if process.name() == "epmd"
-        ]
+        homes = [each.environ().get("HOME") for each in psutil.process_iter() if each.name() == "epmd"]
         assert str(node.folder) not in homes
 
-    async def test_all_its_ports_are_closed_after_stop(self, node: RabbitNode) -> None:
-        await node.stop()
-        assert all(ports.is_free(port) for port in node.ports.values())
-
-    async def test_a_delivery_is_taken_back_at_the_consumer_timeout(self, node: RabbitNode) -> None:
-        await publish(node.url, "slow", b"once")
-        async with await aio_pika.connect(node.url) as connection:
-            channel = await connection.channel()
-            closed = asyncio.Event()
-            channel.close_callbacks.add(lambda *_: closed.set())
-            queue = await channel.declare_queue("slow", passive=True)
-            await queue.consume(keep)
-            async with asyncio.timeout(15):
-                await closed.wait()
-
     async def test_it_answers_rabbitmqctl(self, node: RabbitNode) -> None:
-        ctl = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        ctl = find_program().with_name("rabbitmqctl")
         process = await asyncio.create_subprocess_exec(
             *(ctl, "--quiet", "list_users"),
             env=node.ctl_environment(),
@@ -155,6 +132,39 @@ class TestRabbitMQ:
         with pytest.raises(StartFailed, match=f"port {node.port} is in use by another program"):
             await other.start()
 
+    def test_a_test_gets_a_virtual_host_of_its_own(self, rabbitmq: RealBroker, amqp_url: str) -> None:
+        name = urlsplit(amqp_url).path[1:]
+        assert "true" in rabbitmq.evaluate(f'lists:member(<<"{name}">>, rabbit_vhost:list_names())')
+
+
+@pytest.mark.needs("rabbitmq-server")
+class TestRabbitMQOfItsOwn:
+    """What would disturb other tests, or needs other settings."""
+
+    async def test_durable_messages_survive_a_restart_and_a_kill(self, tmp_path: Path) -> None:
+        async with private_rabbitmq(tmp_path) as node:
+            await publish(node.url, "kept", b"1")
+            await node.restart()
+            assert await fetch(node.url, "kept") == b"1"
+            await publish(node.url, "kept", b"2")
+            await node.kill()
+            await node.start()
+            assert await fetch(node.url, "kept") == b"2"
+        assert all(ports.is_free(port) for port in node.ports.values())
+
+    async def test_a_delivery_is_taken_back_at_the_consumer_timeout(self, tmp_path: Path) -> None:
+        limits = Limits(consumer_timeout_s=5)
+        async with private_rabbitmq(tmp_path, limits=limits) as node:
+            await publish(node.url, "slow", b"once")
+            async with await aio_pika.connect(node.url) as connection:
+                channel = await connection.channel()
+                closed = asyncio.Event()
+                channel.close_callbacks.add(lambda *_: closed.set())
+                queue = await channel.declare_queue("slow", passive=True)
+                await queue.consume(keep)
+                async with asyncio.timeout(15):
+                    await closed.wait()
+
     async def test_a_failed_start_shows_the_log_and_leaves_nothing(self, tmp_path: Path) -> None:
         node = private_rabbitmq(tmp_path, limits=Limits(heartbeat_s="often"))
         with pytest.raises(StartFailed, match=r"rabbitmq ended with status 1 (.|\n)*heartbeat"):
@@ -169,8 +179,9 @@ class TestRabbitMQ:
             assert listening(node.identity.pid) == {"127.0.0.1"}
 
 
+@pytest.mark.needs("mongod")
 class TestMongod:
-    pytestmark = DATABASE
+    """What would disturb other tests: each has a server of its own."""
 
     @pytest.fixture
     async def server(self, tmp_path: Path) -> AsyncIterator[MongoServer]:

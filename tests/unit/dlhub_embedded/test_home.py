@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from dlhub_embedded.state import Phase, State
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> Iterator[Home]:
     home = Home(tmp_path / "home")
     home.make()
-    return home
+    yield home
+    home.release_ports()
 
 
 def state(url: str = "http://127.0.0.1:1") -> State:
@@ -42,8 +44,18 @@ def test_the_token_is_made_once(home: Home) -> None:
 
 
 def test_a_port_is_kept(home: Home) -> None:
-    port = home.port("http")
-    assert Home(home.path).port("http") == port
+    with home.lock():
+        port = home.port("http")
+    with home.lock():
+        assert home.port("http") == port
+
+
+def test_hubs_that_start_at_once_do_not_choose_the_same_port(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    other.make()
+    with home.lock(), other.lock():
+        wanted = home.port("http")
+        assert other.port("http", preferred=wanted) != wanted
 
 
 def test_a_kept_port_that_another_program_uses_is_replaced(home: Home) -> None:
