@@ -38,6 +38,8 @@ class BeginKey(Request[KeyState]):
     """Who works on it: the same holder may begin again."""
     lease_s: float
     """After so long without an end somebody else may take it over."""
+    journalled: bool = True
+    """Whether the key must outlive a crash of the database; for an interactive run it need not."""
 
 
 class EndKey(Request[Done]):
@@ -49,3 +51,4 @@ class EndKey(Request[Done]):
     idempotency_key: str
     holder: str
     response: StoredResponse | None = None
+    journalled: bool = True

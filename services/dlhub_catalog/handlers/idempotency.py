@@ -12,8 +12,10 @@ from proto_msgs.messages import Done
 async def begin_key(request: BeginKey, deps: Deps) -> KeyState:
     """Reserve a key, or tell what has become of it; its holder renews its lease in this way."""
     keys = deps.store.keys
-    await keys.forget_expired(request, deps.settings.idempotency_s)
-    state = decide(request, await keys.add(request))
+    stored = await keys.add(request)
+    if stored is not None and await keys.forget_expired(request, deps.settings.idempotency_s):
+        stored = await keys.add(request)
+    state = decide(request, stored)
     if state.state == "running" and await keys.hold(request):
         return KeyState(state="new")
     return state

@@ -25,6 +25,7 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
+from pymongo.write_concern import WriteConcern
 
 from dlhub_catalog.cancellation import heed_cancellation
 from proto_msgs.errors import Unavailable
@@ -85,9 +86,11 @@ class Database:
         self._database = client[name]
         self._timeout_s = timeout_s
 
-    def collection(self, name: str) -> Collection:
-        """The collection of that name."""
-        return self._database[name]
+    def collection(self, name: str, *, journalled: bool = True) -> Collection:
+        """The collection of that name; without the journal, writes are quick and a crash may lose them."""
+        if journalled:
+            return self._database[name]
+        return self._database.get_collection(name, write_concern=WriteConcern(w=1, j=False))
 
     async def ping(self, timeout_s: float = 2.0) -> None:
         """Raises Unavailable when the database does not answer."""

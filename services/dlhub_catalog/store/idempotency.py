@@ -34,6 +34,7 @@ class KeyStore:
 
     def __init__(self, database: Database) -> None:
         self._keys = database.collection("idempotency_keys")
+        self._quick_keys = database.collection("idempotency_keys", journalled=False)
 
     async def create_indexes(self, lifetime_s: int) -> None:
         await ensure_indexes(self._keys, expiring("created_at", lifetime_s))
@@ -41,19 +42,20 @@ class KeyStore:
     async def add(self, request: BeginKey) -> KeyDocument | None:
         """Reserve the key; when it is there already, the stored one comes back instead of None."""
         document = _new(request)
+        keys = self._keys if request.journalled else self._quick_keys
         try:
-            await self._keys.insert_one(document.to_stored())
+            await keys.insert_one(document.to_stored())
         except DuplicateKeyError:
             return KeyDocument.of_or_none(await self._keys.find_one({"_id": document.id}))
         return None
 
-    async def forget_expired(self, request: BeginKey, lifetime_s: int) -> None:
+    async def forget_expired(self, request: BeginKey, lifetime_s: int) -> bool:
         """Remove the key when its time is over: the database itself looks only once a minute."""
         old = {
             "_id": _id(request.identity, request.idempotency_key),
             "created_at": {"$lt": later(-lifetime_s)},
         }
-        await self._keys.delete_one(old)
+        return (await self._keys.delete_one(old)).deleted_count == 1
 
     async def hold(self, request: BeginKey) -> bool:
         """Renew one's lease, or become the holder when the other one has not come back; one of many does."""
@@ -69,10 +71,11 @@ class KeyStore:
     async def end(self, request: EndKey) -> None:
         """Keep the response, or give the key back; only its holder may."""
         held = {"_id": _id(request.identity, request.idempotency_key), "holder": request.holder}
+        keys = self._keys if request.journalled else self._quick_keys
         if request.response is None:
-            await self._keys.delete_one(held | {"response": None})
+            await keys.delete_one(held | {"response": None})
         else:
-            await self._keys.update_one(held, {"$set": {"response": request.response.model_dump()}})
+            await keys.update_one(held, {"$set": {"response": request.response.model_dump()}})
 
 
 def _new(request: BeginKey) -> KeyDocument:
