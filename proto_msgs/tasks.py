@@ -115,6 +115,8 @@ class MapItems(Message):
     """Reply: outcomes of a map's items by index; those that are not done are missing."""
 
     items: dict[int, TaskOutcome]
+    next: int | None = None
+    """Where to go on, when the reply would have become too large; None: all that was asked for."""
 
 
 class GetMapItems(Request[MapItems]):

@@ -24,6 +24,8 @@ from proto_msgs.errors import DLHubError
 logger = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=ServiceSettings)
+STUCK_S = 12.0
+"""So long after a signal, tasks that were cancelled and are still there are cancelled once more."""
 BAD_SETTINGS = 78  # EX_CONFIG of sysexits.h: starting again would not help
 FAILED = 1
 
@@ -48,8 +50,13 @@ async def _supervise(work: Awaitable[None]) -> int:
     """Await `work`, cancel it at a signal, and say how it ended."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        task.cancel()
+        loop.call_later(STUCK_S, _cancel_again)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     logger.info("Service starts", extra={"action": "service_start", "pid": os.getpid()})
     try:
         await task
@@ -60,6 +67,18 @@ async def _supervise(work: Awaitable[None]) -> int:
         _explain(error)
         return FAILED
     return 0
+
+
+def _cancel_again() -> None:
+    """Cancel what should have ended.
+
+    `asyncio.wait_for` of Python 3.11, which libraries use, loses a cancellation that comes just as
+    what it waits for is done; a loop around it would then go on for ever.
+    """
+    for task in asyncio.all_tasks():
+        if task.cancelling():
+            logger.warning("Cancelled again", extra={"action": "cancelled_again", "task": task.get_name()})
+            task.cancel()
 
 
 def _explain(error: Exception) -> None:

@@ -162,6 +162,16 @@ async def test_items_are_read_by_index(stage: Stage) -> None:
     }
 
 
+async def test_items_come_in_replies_of_bounded_size(stage: Stage) -> None:
+    await _create(stage, "m", total=3)
+    for number in range(3):
+        await _results(stage, Outcome(run_id=f"m:{number}", ok=True, body=bytes(7_000_000)))
+    first = await stage.ask(GetMapItems(task_id="m", start=0, stop=3))
+    assert (list(first.items), first.next) == ([0, 1], 2)
+    rest = await stage.ask(GetMapItems(task_id="m", start=2, stop=3))
+    assert (list(rest.items), rest.next) == ([2], None)
+
+
 async def test_a_map_over_nothing_is_done(stage: Stage) -> None:
     await _create(stage, "m", total=0)
     assert (await _task(stage, "m")).status == "succeeded"

@@ -26,6 +26,8 @@ from proto_msgs.tasks import (
 )
 
 ITEMS_AT_ONCE = 1000
+BYTES_AT_ONCE = 16 * 1024 * 1024
+"""A reply is one message, and brokers bound those."""
 EVENT_TASKS = 1000
 
 
@@ -55,7 +57,8 @@ async def list_tasks(request: ListTasks, deps: Deps) -> Tasks:
 async def get_map_items(request: GetMapItems, deps: Deps) -> MapItems:
     """Outcomes of some of a map's items."""
     stop = min(request.stop, request.start + ITEMS_AT_ONCE)
-    return MapItems(items=await deps.store.tasks.items(request.task_id, request.start, stop))
+    items, go_on = await deps.store.tasks.items(request.task_id, request.start, stop, BYTES_AT_ONCE)
+    return MapItems(items=items, next=go_on)
 
 
 async def cancel_task(request: CancelTask, deps: Deps) -> TaskRecord:

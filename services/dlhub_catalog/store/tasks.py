@@ -103,11 +103,20 @@ class TaskStore:
         cursor = self._tasks.find(query, {"outcome": 0}).sort("created_at", DESCENDING).limit(limit)
         return [TaskDocument.of(stored).record() async for stored in cursor]
 
-    async def items(self, task_id: str, start: int, stop: int) -> dict[int, TaskOutcome]:
-        """Outcomes of a map's items by index."""
+    async def items(
+        self, task_id: str, start: int, stop: int, max_bytes: int
+    ) -> tuple[dict[int, TaskOutcome], int | None]:
+        """Outcomes of a map's items by index, and where to go on when they are more than `max_bytes`."""
         query = {"task_id": task_id, "index": {"$gte": start, "$lt": stop}}
-        cursor = self._items.find(query, {"index": 1, "outcome": 1})
-        return {stored["index"]: TaskOutcome.model_validate(stored["outcome"]) async for stored in cursor}
+        found: dict[int, TaskOutcome] = {}
+        left_bytes = max_bytes
+        async for stored in self._items.find(query, {"index": 1, "outcome": 1}).sort("index"):
+            outcome = TaskOutcome.model_validate(stored["outcome"])
+            left_bytes -= len(outcome.body)
+            if left_bytes < 0 and found:
+                return found, stored["index"]
+            found[stored["index"]] = outcome
+        return found, None
 
     async def cancel(self, task_id: str) -> TaskRecord | None:
         """The task, cancelled; None when it has ended, or is not there."""

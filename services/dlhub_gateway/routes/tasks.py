@@ -8,6 +8,7 @@ from typing import Any, get_args
 from aiohttp import web
 
 from dlhub_gateway import outcomes
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import guarded, query_int
 from dlhub_gateway.http_errors import problem
 from dlhub_gateway.hub import Hub
@@ -35,7 +36,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     return [
         web.get("/api/v1/tasks", guarded(hub, list_tasks)),
         web.get("/api/v1/tasks/{task_id}", guarded(hub, get_task)),
-        web.delete("/api/v1/tasks/{task_id}", guarded(hub, end_task)),
+        web.delete("/api/v1/tasks/{task_id}", guarded(hub, end_task, Scope.RUN)),
     ]
 
 
@@ -150,10 +151,11 @@ async def _items(hub: Hub, task: TaskRecord, form: Form) -> list[bytes]:
     """The outcomes of a map in order; those that never came are errors."""
     missing = outcomes.error_item(form, _without_outcome(task))
     answers: list[bytes] = []
-    for start in range(0, task.total or 0, PAGE):
-        stop = min(start + PAGE, task.total or 0)
+    total = task.total or 0
+    while (start := len(answers)) < total:
+        stop = min(start + PAGE, total)
         page = await hub.ask(GetMapItems(task_id=task.task_id, start=start, stop=stop))
-        for index in range(start, stop):
+        for index in range(start, page.next or stop):
             found = page.items.get(index)
             answers.append(missing if found is None else await _item(hub, found, form))
     return answers
