@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from dlhub_embedded.home import Home
 from dlhub_embedded.services import Addresses, environment, services, write_site_file
 from dlhub_embedded.settings import SERVICES, Settings
+from dlhub_task_manager.site_file import read_site_file
 
 ADDRESSES = Addresses(
     amqp_url="amqp://u:broker-secret@h/",
@@ -73,10 +73,10 @@ def test_only_the_gateway_has_a_port(home: Home) -> None:
     assert ports == {"catalog": {}, "builder": {}, "task_manager": {}, "gateway": {"http": 8420}}
 
 
-def test_the_site_file_is_valid_and_stays_as_its_owner_left_it(home: Home) -> None:
+def test_the_task_manager_takes_the_site_file_which_stays_as_its_owner_left_it(home: Home) -> None:
     write_site_file(home)
-    site = tomllib.loads(home.site_file.read_text())
-    assert (site["name"], site["accepts_defaults"], site["environments"]) == ("local", True, ["venv"])
+    site = read_site_file(home.site_file)
+    assert (site.name, site.accepts_defaults, site.environments) == ("local", True, ("venv",))
     home.site_file.write_text("name = 'mine'")
     write_site_file(home)
     assert home.site_file.read_text() == "name = 'mine'"
