@@ -8,18 +8,39 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from enum import StrEnum
 
 from dlhub_bus import Bus
 from dlhub_gateway.cache import Remembered
 from dlhub_gateway.catalog import ask
 from proto_msgs.accounts import CheckedToken, CheckToken, TokenRevoked
-from proto_msgs.errors import Unauthenticated
+from proto_msgs.errors import Forbidden, Unauthenticated
 from proto_msgs.identity import Principal
 
 MAX_TOKENS = 10_000
 TOKEN_TTL_S = 30.0
 PREFIX = "dlh_"
 HOW = "send the header 'Authorization: Bearer <token>'; `dlhub token` prints a token"
+
+
+class Scope(StrEnum):
+    """What a token may be limited to. Reading is always allowed; a token without scopes may do all."""
+
+    RUN = "run"
+    """Run methods, and cancel or delete tasks."""
+    PUBLISH = "publish"
+    """Publish, upload, deploy, cancel builds, send dead letters again."""
+    TOKENS = "tokens"
+    """Issue and revoke tokens."""
+
+
+def require(caller: Principal, scope: Scope | None) -> None:
+    """Raises Forbidden when the caller's token is not for this."""
+    if caller.scopes and scope is not None and scope not in caller.scopes:
+        own = ", ".join(caller.scopes)
+        raise Forbidden(
+            f"this token is limited to {own}; this needs one for {scope.value}, or without limits"
+        )
 
 
 class Tokens:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from dlhub_gateway import idempotency
+from dlhub_gateway.auth import Scope, require
 from dlhub_gateway.http_errors import fault, foreign_problem, problem_response
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.idempotency import HEADER, Key
@@ -23,21 +24,23 @@ Endpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.StreamResponse]
 PostEndpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.Response]]
 
 
-def guarded(hub: Hub, endpoint: Endpoint) -> Handler:
-    """A handler for callers with a valid token."""
+def guarded(hub: Hub, endpoint: Endpoint, scope: Scope | None = None) -> Handler:
+    """A handler for callers with a valid token, for this scope if one is given."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await hub.tokens.caller(request.headers.get("Authorization"))
+        require(caller, scope)
         return await endpoint(hub, caller, request)
 
     return handle
 
 
-def posted(hub: Hub, endpoint: PostEndpoint, *, secret: bool = False) -> Handler:
+def posted(hub: Hub, endpoint: PostEndpoint, scope: Scope, *, secret: bool = False) -> Handler:
     """`guarded`, and done once however often it comes with the same `Idempotency-Key`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await hub.tokens.caller(request.headers.get("Authorization"))
+        require(caller, scope)
         name = request.headers.get(HEADER)
         if name is None:
             return await endpoint(hub, caller, request)

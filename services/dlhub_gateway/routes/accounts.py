@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlhub_gateway.auth import PREFIX, new_token, token_hash
+from dlhub_gateway.auth import PREFIX, Scope, new_token, token_hash
 from dlhub_gateway.endpoint import guarded, malformed, posted
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.idempotency import HEADER
@@ -25,7 +25,7 @@ class WantedToken(BaseModel):
 
     user: str | None = Field(default=None, min_length=1, max_length=100)
     label: str = Field(default="", max_length=200)
-    scopes: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
     ttl_s: float | None = Field(default=None, gt=0)
 
 
@@ -33,8 +33,8 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     return [
         web.get("/api/v1/whoami", guarded(hub, whoami)),
         web.get("/api/v1/tokens", guarded(hub, list_tokens)),
-        web.post("/api/v1/tokens", posted(hub, issue_token, secret=True)),
-        web.delete("/api/v1/tokens/{token_id}", guarded(hub, revoke_token)),
+        web.post("/api/v1/tokens", posted(hub, issue_token, Scope.TOKENS, secret=True)),
+        web.delete("/api/v1/tokens/{token_id}", guarded(hub, revoke_token, Scope.TOKENS)),
     ]
 
 

@@ -6,6 +6,7 @@ import re
 
 from aiohttp import web
 
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import guarded, streamed
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.negotiation import answer_form
@@ -20,7 +21,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     path = "/api/v1/blobs/{sha256}"
     return [
         web.get(path, guarded(hub, get_blob)),  # answers HEAD as well
-        web.put(path, guarded(hub, put_blob)),
+        web.put(path, guarded(hub, put_blob, Scope.PUBLISH)),
     ]
 
 

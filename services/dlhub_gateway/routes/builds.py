@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import guarded, query_int, streamed
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.negotiation import answer_form
@@ -33,7 +34,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
         web.get("/api/v1/builds", guarded(hub, list_builds)),
         web.get("/api/v1/builds/{build_id}", guarded(hub, get_build)),
         web.get("/api/v1/builds/{build_id}/log", guarded(hub, follow_log)),
-        web.delete("/api/v1/builds/{build_id}", guarded(hub, cancel_build)),
+        web.delete("/api/v1/builds/{build_id}", guarded(hub, cancel_build, Scope.PUBLISH)),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import guarded, malformed, query_int
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.negotiation import answer_form, decode, is_json
@@ -30,7 +31,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     base = "/api/v1/servables/{owner}/{name}"
     return [
         web.get(f"{base}/deployments", guarded(hub, get_deployments)),
-        web.put(f"{base}/deployments", guarded(hub, put_deployments)),
+        web.put(f"{base}/deployments", guarded(hub, put_deployments, Scope.PUBLISH)),
         web.get(f"{base}/logs", guarded(hub, logs)),
     ]
 

@@ -13,6 +13,7 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from pydantic import ValidationError
 
 from dlhub_gateway import idempotency
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import answered, guarded, malformed
 from dlhub_gateway.http_errors import UnsupportedType
 from dlhub_gateway.hub import Hub
@@ -41,7 +42,7 @@ class Upload:
 
 
 def routes(hub: Hub) -> list[web.RouteDef]:
-    return [web.post("/api/v1/servables", guarded(hub, publish))]
+    return [web.post("/api/v1/servables", guarded(hub, publish, Scope.PUBLISH))]
 
 
 async def publish(hub: Hub, caller: Principal, request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from dlhub_gateway import outcomes
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.directory import Resolved
 from dlhub_gateway.endpoint import posted
 from dlhub_gateway.envelope import read_envelope, read_map
@@ -29,10 +30,10 @@ ASYNC = "respond-async"
 def routes(hub: Hub) -> list[web.RouteDef]:
     base = "/api/v1/servables/{owner}/{name}"
     return [
-        web.post(f"{base}/run", posted(hub, run)),
-        web.post(f"{base}/methods/{{method}}/run", posted(hub, run)),
-        web.post(f"{base}/map", posted(hub, run_map)),
-        web.post(f"{base}/methods/{{method}}/map", posted(hub, run_map)),
+        web.post(f"{base}/run", posted(hub, run, Scope.RUN)),
+        web.post(f"{base}/methods/{{method}}/run", posted(hub, run, Scope.RUN)),
+        web.post(f"{base}/map", posted(hub, run_map, Scope.RUN)),
+        web.post(f"{base}/methods/{{method}}/map", posted(hub, run_map, Scope.RUN)),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import guarded, posted, query_int
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.negotiation import answer_form
@@ -19,7 +20,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     return [
         web.get("/api/v1/sites", guarded(hub, list_sites)),
         web.get("/api/v1/dead-letters", guarded(hub, list_dead_letters)),
-        web.post("/api/v1/dead-letters/{letter_id}/requeue", posted(hub, requeue)),
+        web.post("/api/v1/dead-letters/{letter_id}/requeue", posted(hub, requeue, Scope.PUBLISH)),
     ]
 
 

@@ -48,6 +48,11 @@ class FakeCatalog:
         for record in records:
             self.versions[record.version_id] = record
 
+    def add_token(self, token: str, scopes: tuple[str, ...]) -> None:
+        """A token of Ada's that is limited to these scopes."""
+        who = PEOPLE["ada"].model_copy(update={"scopes": scopes})
+        self.tokens[token_hash(token)] = _checked(token, who)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with (

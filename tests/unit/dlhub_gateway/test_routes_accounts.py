@@ -42,7 +42,13 @@ async def test_a_token_needs_no_body_and_is_new_each_time(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [({"ttl_s": -1}, "ttl_s"), ({"lable": "x"}, "lable"), ([], "the wanted token")]
+    ("body", "said"),
+    [
+        ({"ttl_s": -1}, "ttl_s"),
+        ({"scopes": ["fly"]}, "'run', 'publish' or 'tokens'"),
+        ({"lable": "x"}, "lable"),
+        ([], "the wanted token"),
+    ],
 )
 async def test_a_bad_wish_says_where(stack: Stack, body: Any, said: str) -> None:
     problem = await stack.json("POST", PATH, status=400, json=body)
@@ -57,3 +63,31 @@ async def test_tokens_are_listed_and_revoked(stack: Stack) -> None:
 
     assert stack.catalog.asked["RevokeToken"] == 1
     assert "token" not in listed["items"][0]
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        ("run", "POST", "/api/v1/servables"),
+        ("run", "PUT", f"/api/v1/blobs/{'0' * 64}"),
+        ("run", "DELETE", "/api/v1/builds/b1"),
+        ("run", "PUT", "/api/v1/servables/ada/noop/deployments"),
+        ("run", "POST", "/api/v1/dead-letters/r1/requeue"),
+        ("run", "POST", PATH),
+        ("publish", "DELETE", f"{PATH}/x"),
+        ("publish", "POST", "/api/v1/servables/ada/noop/run"),
+        ("tokens", "POST", "/api/v1/servables/ada/noop/map"),
+        ("tokens", "DELETE", "/api/v1/tasks/x"),
+    ],
+)
+async def test_a_limited_token_does_what_it_is_for(stack: Stack, scope: str, method: str, path: str) -> None:
+    stack.catalog.add_token("limited", (scope,))
+    problem = await stack.json(method, path, status=403, headers=stack.as_person("limited"))
+    assert problem["detail"].startswith(f"this token is limited to {scope}")
+
+
+async def test_a_limited_token_may_run_and_read(stack: Stack) -> None:
+    stack.catalog.add_token("limited", ("run",))
+    headers = stack.as_person("limited")
+    await stack.json("POST", "/api/v1/servables/ada/noop/run", json={"inputs": "x"}, headers=headers)
+    await stack.json("GET", "/api/v1/servables/ada/noop", headers=headers)
