@@ -20,6 +20,8 @@ from proto_msgs.identity import Principal
 
 logger = logging.getLogger(__name__)
 
+ASYNC = "respond-async"
+
 Endpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.StreamResponse]]
 PostEndpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.Response]]
 
@@ -35,8 +37,13 @@ def guarded(hub: Hub, endpoint: Endpoint, scope: Scope | None = None) -> Handler
     return handle
 
 
-def posted(hub: Hub, endpoint: PostEndpoint, scope: Scope, *, secret: bool = False) -> Handler:
-    """`guarded`, and done once however often it comes with the same `Idempotency-Key`."""
+def posted(
+    hub: Hub, endpoint: PostEndpoint, scope: Scope, *, secret: bool = False, interactive: bool = False
+) -> Handler:
+    """`guarded`, and done once however often it comes with the same `Idempotency-Key`.
+
+    interactive: somebody waits for the answer, unless the request prefers a task.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await hub.tokens.caller(request.headers.get("Authorization"))
@@ -46,12 +53,19 @@ def posted(hub: Hub, endpoint: PostEndpoint, scope: Scope, *, secret: bool = Fal
             return await endpoint(hub, caller, request)
         body = await request.read()
         mark = idempotency.fingerprint(request.method.encode(), request.path_qs.encode(), body)
-        key = Key(caller.identity, idempotency.checked_key(name), mark)
+        journalled = not interactive or wants_task(request)
+        key = Key(caller.identity, idempotency.checked_key(name), mark, journalled)
         return await hub.idempotency.answer(
             key, lambda: answered(endpoint(hub, caller, request), request), secret=secret
         )
 
     return handle
+
+
+def wants_task(request: web.Request) -> bool:
+    """Whether the caller would rather have a task's address than wait."""
+    prefer = request.headers.get("Prefer")
+    return prefer is not None and ASYNC in prefer.lower()
 
 
 async def answered(work: Awaitable[web.Response], request: web.Request) -> web.Response:

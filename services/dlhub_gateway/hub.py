@@ -61,6 +61,7 @@ async def open_hub(transport: Transport, settings: GatewaySettings) -> AsyncIter
         hub = _assemble(bus, settings)
         await stack.enter_async_context(hub.runs)
         await stack.enter_async_context(hub.tasks)
+        await stack.enter_async_context(hub.idempotency)
         await stack.enter_async_context(_informed(hub))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         waking = group.create_task(hub.runs.waker.work())

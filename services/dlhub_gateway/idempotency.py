@@ -15,6 +15,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 from uuid import uuid4
 
 from aiohttp import web
@@ -50,6 +52,8 @@ class Key:
     identity: str
     name: str
     fingerprint: str
+    journalled: bool = True
+    """False for an interactive run: the key may be lost when the database crashes, and costs little."""
 
 
 def fingerprint(*parts: bytes) -> str:
@@ -69,13 +73,23 @@ def checked_key(name: str) -> str:
 
 
 class Idempotency:
-    """Does work once per key."""
+    """Does work once per key; an asynchronous context manager."""
 
     def __init__(self, bus: Bus, transient: BlobStore) -> None:
         self._bus = bus
         self._transient = transient
         self._flights: Flights[Key, StoredResponse] = Flights()
         self._here: dict[tuple[str, str], Key] = {}
+        self._group = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._group.__aexit__(kind, error, tb)
 
     async def answer(self, key: Key, work: Work, *, secret: bool = False) -> web.Response:
         """The response of `work`, or the one that it had before under this key.
@@ -116,7 +130,12 @@ class Idempotency:
                 response = await work()
             result = await self._freeze(response)
         finally:
-            await self._end(key, holder, result, secret)
+            ending = self._end(key, holder, result, secret)
+            if key.journalled:
+                await ending
+            else:
+                # The answer need not wait: who asks again meanwhile waits a moment longer.
+                self._group.create_task(ending)
         return result
 
     async def _begin(self, key: Key, holder: str) -> KeyState:
@@ -141,6 +160,7 @@ class Idempotency:
             fingerprint=key.fingerprint,
             holder=holder,
             lease_s=LEASE_S,
+            journalled=key.journalled,
         )
         return await ask(self._bus, request)
 
@@ -166,7 +186,13 @@ class Idempotency:
         kept = result if result is not None and result.status not in GIVEN_BACK else None
         if kept is not None and secret:
             kept = StoredResponse(status=kept.status, headers={})
-        request = EndKey(identity=key.identity, idempotency_key=key.name, holder=holder, response=kept)
+        request = EndKey(
+            identity=key.identity,
+            idempotency_key=key.name,
+            holder=holder,
+            response=kept,
+            journalled=key.journalled,
+        )
         try:
             await ask(self._bus, request)
         except DLHubError as error:

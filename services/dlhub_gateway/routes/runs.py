@@ -12,7 +12,7 @@ from aiohttp import web
 from dlhub_gateway import outcomes
 from dlhub_gateway.auth import Scope
 from dlhub_gateway.directory import Resolved
-from dlhub_gateway.endpoint import posted
+from dlhub_gateway.endpoint import ASYNC, posted, wants_task
 from dlhub_gateway.envelope import read_envelope, read_map
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.maps import Map
@@ -24,16 +24,15 @@ from proto_msgs.tasks import NewTask
 
 SLOW_BODY_BYTES = 1024 * 1024
 """A longer body is read and checked in a thread, so that other requests go on meanwhile."""
-ASYNC = "respond-async"
 
 
 def routes(hub: Hub) -> list[web.RouteDef]:
     base = "/api/v1/servables/{owner}/{name}"
     return [
-        web.post(f"{base}/run", posted(hub, run, Scope.RUN)),
-        web.post(f"{base}/methods/{{method}}/run", posted(hub, run, Scope.RUN)),
-        web.post(f"{base}/map", posted(hub, run_map, Scope.RUN)),
-        web.post(f"{base}/methods/{{method}}/map", posted(hub, run_map, Scope.RUN)),
+        web.post(f"{base}/run", posted(hub, run, Scope.RUN, interactive=True)),
+        web.post(f"{base}/methods/{{method}}/run", posted(hub, run, Scope.RUN, interactive=True)),
+        web.post(f"{base}/map", posted(hub, run_map, Scope.RUN, interactive=True)),
+        web.post(f"{base}/methods/{{method}}/map", posted(hub, run_map, Scope.RUN, interactive=True)),
     ]
 
 
@@ -50,11 +49,6 @@ class Call:
     started: float
     """Monotonic time, seconds."""
 
-    @property
-    def wants_task(self) -> bool:
-        prefer = self.request.headers.get("Prefer")
-        return prefer is not None and ASYNC in prefer.lower()
-
 
 async def run(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
     """One run."""
@@ -64,7 +58,7 @@ async def run(hub: Hub, caller: Principal, request: web.Request) -> web.Response
         payload, timeout_s = _read_run(body, call.as_json, call.method)
     else:
         payload, timeout_s = await asyncio.to_thread(_read_run, body, call.as_json, call.method)
-    if call.wants_task:
+    if wants_task(request):
         return await _create_task(call, [payload], timeout_s, is_map=False)
     return await _run_now(call, payload, timeout_s)
 
@@ -75,7 +69,7 @@ async def run_map(hub: Hub, caller: Principal, request: web.Request) -> web.Resp
     body = await request.read()
     max_items = hub.settings.gateway_map_items
     payloads, timeout_s = await asyncio.to_thread(_read_map, body, call.as_json, call.method, max_items)
-    if call.wants_task:
+    if wants_task(request):
         return await _create_task(call, payloads, timeout_s, is_map=True)
     return await _map_now(call, payloads, timeout_s)
 
