@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote, urlparse
@@ -109,6 +110,24 @@ class BlobStore:
 
     def _key(self, sha256: str) -> str:
         return _key(self._prefix, sha256)
+
+    async def collect(self, older_than_s: float) -> int:
+        """Delete the content of this area that was last written so long ago; returns how many blobs.
+
+        Half-written ones that a crash left behind go with them. Only for the transient area: what
+        the catalog refers to lies in the other one.
+        """
+        if self._prefix != f"{TRANSIENT}/":
+            raise ValueError("only the transient area may be collected")
+        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        collected = 0
+        for prefix in (self._prefix, f"{INCOMING}/"):
+            async for chunk in obstore.list(self._store, prefix=prefix):
+                old = [entry["path"] for entry in chunk if entry["last_modified"] < before]
+                if old:
+                    await obstore.delete_async(self._store, old)
+                    collected += len(old)
+        return collected
 
 
 class BlobWriter:

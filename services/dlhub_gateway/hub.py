@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,10 @@ from proto_msgs.servables import ServableChanged, VersionReady
 from proto_msgs.sites import DeploymentChanged, SiteHeartbeat
 from proto_msgs.tasks import TasksFinished
 
+logger = logging.getLogger(__name__)
+
 R = TypeVar("R", bound=Message)
+COLLECT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +68,25 @@ async def open_hub(transport: Transport, settings: GatewaySettings) -> AsyncIter
         await stack.enter_async_context(hub.idempotency)
         await stack.enter_async_context(_informed(hub))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        waking = group.create_task(hub.runs.waker.work())
+        loops = [group.create_task(hub.runs.waker.work()), group.create_task(_collect_forever(hub))]
         try:
             yield hub
         finally:
-            waking.cancel()
+            for loop in loops:
+                loop.cancel()
+
+
+async def _collect_forever(hub: Hub) -> None:
+    """Delete large values whose time is over; every gateway does, it harms nobody."""
+    while True:
+        try:
+            collected = await hub.transient.collect(hub.settings.blob_ttl_s)
+        except Exception:  # the store may be away for a while; the next round finds what is left
+            logger.exception("Blobs not collected", extra={"action": "collect_failed"})
+        else:
+            if collected:
+                logger.info("Blobs collected", extra={"action": "blobs_collected", "count": collected})
+        await asyncio.sleep(min(COLLECT_S, hub.settings.blob_ttl_s))
 
 
 def _assemble(bus: Bus, settings: GatewaySettings) -> Hub:

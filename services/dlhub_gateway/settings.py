@@ -36,6 +36,9 @@ class GatewaySettings(ServiceSettings):
     gateway_task_timeout_s: float = Field(default=LONGEST_RUN_S, gt=0, le=LONGEST_RUN_S)
     """How long a task may take, waiting included, when the request does not say."""
 
+    blob_ttl_s: float = Field(default=15 * 24 * 3600, ge=60)
+    """Large inputs and outputs are deleted so long after they were written; results are kept for 14 days."""
+
     @model_validator(mode="after")
     def _processes_need_a_shared_store(self) -> Self:
         if self.gateway_processes > 1 and self.blob_url.startswith("memory:"):

@@ -191,3 +191,17 @@ def test_memory_has_no_files() -> None:
 def test_other_addresses_are_object_stores() -> None:
     store = BlobStore.from_url("s3://bucket/prefix?region=eu-central-1")
     assert store.path(SHA256) is None
+
+
+async def test_old_transient_content_is_collected_and_nothing_else(store: BlobStore) -> None:
+    kept = await store.put(CONTENT)
+    transient = await store.transient().put(CONTENT)
+    assert await store.transient().collect(older_than_s=3600) == 0
+    assert await store.transient().collect(older_than_s=-1) == 1
+    assert await store.transient().size(transient.sha256) is None
+    assert await store.get(kept.sha256) == CONTENT
+
+
+async def test_the_lasting_area_cannot_be_collected(store: BlobStore) -> None:
+    with pytest.raises(ValueError, match="transient"):
+        await store.collect(older_than_s=0)
