@@ -5,11 +5,11 @@ id, used by the thread that runs the model, and one with "/c" after it for contr
 busy still beats and can be told to stop. Each message is one frame: a msgpack array, its kind first.
 
   worker, control  ["hello", info]  ["beat"]
-  worker, data     ["ready", load_s]                  the model is loaded; batches are welcome
+  worker, data     ["ready", load_s]                  the model is loaded, a beat was answered: send batches
                    ["unloadable", failure]            it could not be; the worker exits with 1
-                   ["done", batch_id, outcomes, last] some outcomes of a batch; `last` with the final ones
+                   ["done", batch_id, outcomes, last] outcomes of a batch; `last` with the final ones
   manager, data    ["batch", batch_id, method, runs]
-  manager, control ["beat"]                           without any for 60 s the worker exits with 3
+  manager, control ["beat"]                           answers each beat; after 60 s of silence the worker exits
                    ["cancel", run_id]                 do not start that run, or interrupt it
                    ["stop"]                           finish the batch in hand and exit with 0
 

@@ -9,6 +9,7 @@ a lone run waits for nobody. One message per run would cost a factor of ten in r
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from types import TracebackType
 from typing import Self
 
 from dlhub_bus.transport import Envelope, Transport, Unroutable
-from proto_msgs.errors import DLHubError
+from proto_msgs.errors import DLHubError, Internal
 from proto_msgs.runs import Run, RunBatch, pack_runs
 from proto_msgs.topics import Exchange, Lane, run_key, runs_queue
+
+logger = logging.getLogger(__name__)
 
 MAX_ITEMS = 256
 MAX_BYTES = 4 * 1024 * 1024
@@ -107,9 +110,12 @@ class RunPublisher:
         )
         try:
             await self.publish_batch(message)
-        except DLHubError as error:
+        except Exception as error:  # whatever it is, those who wait hear of it and others are not harmed
+            if not isinstance(error, DLHubError):
+                logger.exception("Batch not published", extra={"action": "publish_failed"})
+            known = error if isinstance(error, DLHubError) else Internal("the run could not be published")
             for run in batch.runs:
-                self._on_failed(run, error)
+                self._on_failed(run, known)
 
     async def publish_batch(self, batch: RunBatch) -> None:
         """Hand one batch to the broker; returns when it is confirmed."""

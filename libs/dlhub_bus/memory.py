@@ -7,6 +7,7 @@ its queues, counts deliveries and hands unsettled messages back, as the contract
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections import deque
 from collections.abc import AsyncIterator
@@ -261,6 +262,7 @@ def _routes(spec: QueueSpec, exchange: Exchange, key: str) -> bool:
     return any(b.exchange is exchange and _pattern(b.key).fullmatch(key) for b in spec.bindings)
 
 
+@functools.lru_cache(maxsize=4096)
 def _pattern(key: str) -> re.Pattern[str]:
     """A topic pattern as a regular expression: `*` is one word, `#` any number of words."""
     words = [{"*": r"[^.]*", "#": r".*"}.get(word, re.escape(word)) for word in key.split(".")]

@@ -9,12 +9,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgpack
 import pytest
 from shim_worker import Manager, copy_shim, write_servable
 from uv import find_uv_bin
 
 from dlhub_build.interpreters import find_interpreters
-from proto_msgs import worker
+from proto_msgs import codec, worker
 from proto_msgs.arrays import RawArray
 
 INTERPRETERS = find_interpreters()
@@ -213,6 +214,23 @@ def test_a_busy_worker_finishes_its_batch_before_it_stops(manager):
     manager.control(worker.STOP_FRAME)
     assert manager.outcomes()["r1"][0]
     assert manager.exit_status() == worker.EXIT_STOPPED
+
+
+def test_a_single_call_needs_no_socket(python, shim, servable, tmp_path):
+    command = [
+        python,
+        "-I",
+        shim / "run_worker.py",
+        "--once",
+        "--servable",
+        servable,
+        "--out",
+        tmp_path / "outcome",
+    ]
+    command += ["--description", servable / "dlhub.json", "--folder", tmp_path / "replica"]
+    subprocess.run(command, input=codec.pack({"inputs": 5}), check=True, timeout=60)
+    _, ok, body, *_ = msgpack.unpackb((tmp_path / "outcome").read_bytes())
+    assert (ok, codec.unpack(body)) == (True, 5)
 
 
 def test_a_model_that_cannot_be_loaded_is_a_typed_failure(python, shim, servable, tmp_path):

@@ -1,4 +1,8 @@
-"""Content by hash: fetch it whole or in part, and put it there."""
+"""Large values by hash: fetch them whole or in part, and put them there.
+
+Only the transient area can be reached: archives and wheels of published versions lie in the other
+one, and knowing a hash must not be enough to download somebody's model.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
 async def get_blob(hub: Hub, _: Principal, request: web.Request) -> web.StreamResponse:
     """The content, or the range of it that was asked for."""
     sha256 = _hash(request)
-    size = await hub.blobs.size(sha256)
+    size = await hub.transient.size(sha256)
     if size is None:
         raise NotFound(f"there is no blob {sha256}")
     found = _range(request, size)
@@ -37,7 +41,7 @@ async def get_blob(hub: Hub, _: Principal, request: web.Request) -> web.StreamRe
     start, stop = found
     response = _head(sha256, start, stop, size, partial="Range" in request.headers)
     nothing = request.method == "HEAD"
-    return await streamed(request, response, hub.blobs.stream(sha256, start, start if nothing else stop))
+    return await streamed(request, response, hub.transient.stream(sha256, start, start if nothing else stop))
 
 
 def _head(sha256: str, start: int, stop: int, size: int, *, partial: bool) -> web.StreamResponse:
@@ -57,7 +61,7 @@ async def put_blob(hub: Hub, _: Principal, request: web.Request) -> web.Response
     limit = hub.settings.gateway_upload_bytes
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the blob has {request.content_length:,} bytes; the limit is {limit:,}")
-    async with hub.blobs.writer(max_bytes=limit, expected_sha256=sha256) as writer:
+    async with hub.transient.writer(max_bytes=limit, expected_sha256=sha256) as writer:
         async for chunk in request.content.iter_chunked(CHUNK_BYTES):
             await writer.write(chunk)
     form = answer_form(request)

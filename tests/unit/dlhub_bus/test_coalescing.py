@@ -104,3 +104,21 @@ async def test_what_the_broker_does_not_take_fails_run_by_run() -> None:
             transport.lose()
             gateway.add("a", "b")
         assert gateway.failed == [("a", "unavailable"), ("b", "unavailable")]
+
+
+async def test_a_fault_while_publishing_fails_the_runs_and_not_the_gateway(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with MemoryTransport(MemoryBroker(), "gw") as transport:
+        gateway = Gateway(transport)
+
+        async def break_down(*_: Any, **__: Any) -> None:
+            raise ZeroDivisionError("a bug")
+
+        transport.publish = break_down  # type: ignore[method-assign]
+        async with gateway.publisher:
+            gateway.add("a")
+            await asyncio.sleep(0.01)
+            gateway.add("b")
+        assert gateway.failed == [("a", "internal"), ("b", "internal")]
+    assert "a bug" in caplog.text

@@ -15,7 +15,7 @@ PATH = f"/api/v1/blobs/{SHA256}"
 
 @pytest.fixture
 async def kept(stack: Stack) -> Stack:
-    await stack.store.put(CONTENT)
+    await stack.store.transient().put(CONTENT)
     return stack
 
 
@@ -65,7 +65,7 @@ async def test_a_strange_range_is_malformed(kept: Stack) -> None:
 
 
 async def test_empty_content_is_fetched(stack: Stack) -> None:
-    blob = await stack.store.put(b"")
+    blob = await stack.store.transient().put(b"")
     async with stack.http.get(f"{stack.url}/api/v1/blobs/{blob.sha256}") as response:
         assert (response.status, await response.read()) == (200, b"")
 
@@ -83,14 +83,14 @@ async def test_content_is_put_under_its_hash(stack: Stack) -> None:
     blob = await stack.json("PUT", PATH, status=201, data=CONTENT)
 
     assert blob == {"sha256": SHA256, "size_bytes": len(CONTENT)}
-    assert await stack.store.get(SHA256) == CONTENT
+    assert await stack.store.transient().get(SHA256) == CONTENT
 
 
 async def test_content_with_another_hash_is_refused(stack: Stack) -> None:
     problem = await stack.json("PUT", PATH, status=400, data=CONTENT[1:])
 
     assert SHA256 in problem["detail"]
-    assert await stack.store.size(SHA256) is None
+    assert await stack.store.transient().size(SHA256) is None
 
 
 async def test_content_beyond_the_limit_is_refused(open_stack: StackOf) -> None:
@@ -110,9 +110,14 @@ async def test_an_error_amid_the_content_cuts_the_connection(
         yield CONTENT[:1000]
         raise OSError("disk on fire")
 
-    monkeypatch.setattr(type(kept.hub.blobs), "stream", stream)
+    monkeypatch.setattr(type(kept.hub.transient), "stream", stream)
 
     with pytest.raises(aiohttp.ClientError):
         await get(kept)
 
     assert "Stream cut" in caplog.text
+
+
+async def test_published_content_cannot_be_fetched_by_its_hash(stack: Stack) -> None:
+    await stack.store.put(CONTENT)
+    await stack.json("GET", PATH, status=404)
