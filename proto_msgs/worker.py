@@ -4,14 +4,14 @@ The task manager binds one ROUTER. A worker connects two DEALERs to it: one whos
 id, used by the thread that runs the model, and one with "/c" after it for control, so that a worker which is
 busy still beats and can be told to stop. Each message is one frame: a msgpack array, its kind first.
 
-  worker, control  ["hello", info]  ["beat"]
-  worker, data     ["ready", load_s]                  the model is loaded, a beat was answered: send batches
-                   ["unloadable", failure]            it could not be; the worker exits with 1
-                   ["done", batch_id, outcomes, last] outcomes of a batch; `last` with the final ones
-  manager, data    ["batch", batch_id, method, runs]
-  manager, control ["beat"]                           answers each beat; after 60 s of silence the worker exits
-                   ["cancel", run_id]                 do not start that run, or interrupt it
-                   ["stop"]                           finish the batch in hand and exit with 0
+  worker, control   ["hello", info]  ["beat"]
+  worker, data      ["ready", load_s]                   the model is loaded, a beat was answered: send batches
+                    ["unloadable", failure]             it could not be; the worker exits with 1
+                    ["done", batch_id, outcomes, last]  some outcomes of a batch, or with `last` the rest
+  manager, data     ["batch", batch_id, method, runs]
+  manager, control  ["beat"]                            answers each beat; silence for 60 s ends the worker
+                    ["cancel", run_id]                  do not start that run, or interrupt it
+                    ["stop"]                            finish the batch in hand and exit with 0
 
   run      [run_id, payload, deadline]   payload: codec's bytes of {"inputs": ..., "parameters": {...}}
                                          deadline: Unix time in seconds, or nil
