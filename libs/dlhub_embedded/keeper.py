@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from dlhub_embedded.server import Part
 from dlhub_embedded.state import PartRecord, Phase, State
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
+STOPPED_BY_SOMEBODY = (0, -signal.SIGTERM)
+"""Exit statuses of a part that did not fail: an operator restarts it, say."""
 STEADY_S = 60.0
 """A part that ran for so long starts anew at the shortest pause."""
 LOG_CHECK_S = 60.0
@@ -83,7 +86,8 @@ class Keeper:
                 self._board.part(part, Phase.GIVEN_UP)
                 self._tell(EventKind.GIVEN_UP, part, part.log_excerpt())
                 return
-            pause_s = FIRST_PAUSE_S if time.monotonic() - since_s > STEADY_S else pause_s
+            if status in STOPPED_BY_SOMEBODY or time.monotonic() - since_s > STEADY_S:
+                pause_s = FIRST_PAUSE_S
             self._board.part(part, Phase.RESTARTING, restarted=True)
             self._tell(EventKind.EXITED, part, f"with status {status}; starts again in {pause_s:g} s")
             await asyncio.sleep(pause_s)

@@ -235,7 +235,8 @@ class Intake:
 
         def deliver(state: RunState, outcome: Outcome) -> None:
             self._site.held.pop(outcome.run_id, None)
-            self._site.remember(outcome)
+            if not state.dead_because:
+                self._site.remember(outcome)  # a dead letter that is sent again is a new try
             taken.open.pop(outcome.run_id, None)
             taken.outcomes.append(outcome)
             if state.dead_because and state.durable:
@@ -346,18 +347,25 @@ class Intake:
         self._closing = True
         self._changed.set()
 
-    async def give_back(self) -> None:
-        """End the replicas; runs without an outcome go back to the queues, as if never delivered."""
-        unfinished = {state.run.run_id for state in self.serving.close()}
+    async def give_back_waiting(self) -> None:
+        """Runs that no replica has go back to the queues, as if never delivered."""
+        await self._give_back(self.serving.take_waiting())
+
+    async def close(self) -> None:
+        """End the replicas; what has no outcome goes back to the queues, as if never delivered."""
+        await self._give_back(self.serving.close())
+        await self.drain()
+
+    async def _give_back(self, states: list[RunState]) -> None:
+        run_ids = {state.run.run_id for state in states}
         for taken in list(self._taken):
-            runs = tuple(run for run in taken.batch.runs if run.run_id in unfinished)
+            runs = tuple(run for run in taken.batch.runs if run.run_id in run_ids & taken.open.keys())
             for run in runs:
-                taken.open.pop(run.run_id, None)
+                del taken.open[run.run_id]
                 self._site.held.pop(run.run_id, None)
             if runs:
                 await self._send_back(taken.batch, runs)
-            self._schedule_flush(taken)
-        await self.drain()
+                self._schedule_flush(taken)
 
     async def drain(self) -> None:
         """Return when no delivery is held."""

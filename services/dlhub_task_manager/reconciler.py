@@ -179,7 +179,7 @@ class Reconciler:
         """Stop serving a version; what it has not done goes back to the queues."""
         served = self.served.pop(version_id)
         served.intake.pause()
-        await served.intake.give_back()
+        await served.intake.close()
         served.task.cancel()
 
     async def drain(self) -> None:
@@ -188,6 +188,8 @@ class Reconciler:
             served.intake.pause()
         try:
             async with asyncio.timeout(self._settings.drain_s):
+                for served in self.served.values():
+                    await served.intake.give_back_waiting()
                 for served in self.served.values():
                     await served.intake.drain()
         except TimeoutError:

@@ -377,6 +377,10 @@ class Serving:
             self._ground.switchboard.stop(replica.replica_id)
             self.fleet.end(replica)
 
+    def take_waiting(self) -> list[RunState]:
+        """The runs that no replica has; they are no longer this serving's."""
+        return [state for state in self._drain_lines() if not state.settled]
+
     def close(self) -> list[RunState]:
         """End all replicas; returns the runs that have no outcome, to be given back to the queues."""
         unfinished = self._drain_lines()

@@ -301,13 +301,25 @@ async def test_closing_gives_back_what_is_not_done_without_a_mark(hub: Hub) -> N
     await hub.publish(Lane.DURABLE, "running")
     await hub.until_sent("running")
     hub.intake.pause()
-    await hub.intake.give_back()
+    await hub.intake.close()
     again: asyncio.Queue[Delivery] = asyncio.Queue()
     async with hub.transport.consume(runs_queue(hub.version_id, Lane.DURABLE), again.put_nowait, prefetch=9):
         delivery = await hub.next(again)
         assert not delivery.redelivered
         assert delivery.delivery_count == 0
         await delivery.ack()
+
+
+async def test_a_pause_gives_back_what_waits_and_lets_what_runs_end(hub: Hub) -> None:
+    await hub.stage.replica()
+    await hub.publish(Lane.DURABLE, "running", "waiting")
+    await hub.until_sent("running")
+    hub.intake.pause()
+    await hub.intake.give_back_waiting()
+    hub.stage.answer()
+    await hub.all_settled()
+    assert (await hub.next(hub.stored)).run_id == "running"
+    assert await hub.depth(Lane.DURABLE) == 1
 
 
 async def test_results_wait_for_the_broker_to_come_back(hub: Hub) -> None:
