@@ -139,7 +139,11 @@ class Bus:
                 deadline=deadline,
             )
             await self.transport.publish(Exchange.RPC, request.routing_key, envelope)
-            return await reply
+            # Not by the caller's timeout alone: a cancellation can be lost in libraries (see rabbit.py).
+            await asyncio.wait([reply], timeout=max(0.0, deadline - time.time()))
+            if not reply.done():
+                raise TimeoutError
+            return reply.result()
         finally:
             del self._waiting[number]
 

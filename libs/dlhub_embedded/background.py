@@ -40,8 +40,11 @@ def detach(path: Path, settings: Settings, on_event: OnEvent = ignore) -> HubSta
     command = [sys.executable, "-P", "-m", "dlhub_embedded.background", str(home.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=home.path) as child:
         assert child.stdin and child.stdout  # both are pipes
-        child.stdin.write(settings.model_dump_json().encode())
-        child.stdin.close()
+        # A child that died at once does not read; what follows says why.
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(settings.model_dump_json().encode())
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
         try:
             _follow(child.stdout, on_event, home, start)
         except KeyboardInterrupt:

@@ -105,7 +105,12 @@ class Fleet:
 
     async def _clear_away(self, replica: Replica) -> None:
         if self._executor is not None:
-            await asyncio.to_thread(self._executor.end, replica.block_id)
+            try:
+                await asyncio.to_thread(self._executor.end, replica.block_id)
+            except Exception:  # the provider's own troubles; the worker ends by itself when it hears nothing
+                logger.exception(
+                    "Block not ended", extra={"action": "end_failed", "replica": replica.replica_id}
+                )
         while len(self.ended) > KEPT_FOLDERS:
             _, folder = self.ended.pop(0)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -24,6 +24,7 @@ from dlhub_bus import Bus, Delivery, Envelope, Unroutable
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.runs import RunState
 from dlhub_task_manager.serving import Serving
+from proto_msgs import codec, worker
 from proto_msgs.errors import DLHubError, Malformed, NotFound, Unavailable, WorkerLost
 from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_results, pack_runs, unpack_runs
 from proto_msgs.sites import DeadLetter
@@ -272,7 +273,12 @@ class Intake:
         """The outcome with a large body put into the blob store."""
         if len(outcome.body) <= self._site.inline_bytes:
             return outcome
-        blob = await self._site.blobs.put(outcome.body)
+        try:
+            blob = await self._site.blobs.put(outcome.body)
+        except Exception as error:  # a full disk, say: it costs this run, not the task manager
+            logger.exception("Output not kept", extra={"action": "stow_failed", "run_id": outcome.run_id})
+            why = worker.failure(Unavailable.code, f"the output could not be kept: {type(error).__name__}")
+            return replace(outcome, ok=False, body=codec.pack(why))
         return replace(outcome, body=b"", blob=blob)
 
     async def _publish(self, batch: RunBatch, outcomes: list[Outcome]) -> None:

@@ -76,13 +76,25 @@ async def test_a_part_that_fails_to_start_again_is_tried_again(
 
 
 async def test_pauses_grow(tmp_path: Path, keeper: Keeper, events: list[Event]) -> None:
-    async with Program(tmp_path, code="pass") as part:
+    async with Program(tmp_path, code="raise SystemExit(1)") as part:
         keeping_it = asyncio.ensure_future(keeper.keep(part))
         await until(events, EventKind.EXITED, 4)
         keeping_it.cancel()
         await asyncio.wait({keeping_it})
     pauses = [event.message.rpartition(" in ")[2] for event in events if event.kind is EventKind.EXITED]
     assert pauses[:3] == ["0.01 s", "0.02 s", "0.04 s"]
+
+
+async def test_a_part_that_somebody_stopped_is_started_again_at_once(
+    tmp_path: Path, keeper: Keeper, events: list[Event]
+) -> None:
+    async with Program(tmp_path, code="pass") as part:
+        keeping_it = asyncio.ensure_future(keeper.keep(part))
+        await until(events, EventKind.EXITED, 3)
+        keeping_it.cancel()
+        await asyncio.wait({keeping_it})
+    pauses = {event.message.rpartition(" in ")[2] for event in events if event.kind is EventKind.EXITED}
+    assert pauses == {"0.01 s"}
 
 
 async def test_a_part_that_ends_before_the_hub_is_ready_is_an_error(tmp_path: Path, keeper: Keeper) -> None:

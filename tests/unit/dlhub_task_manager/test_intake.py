@@ -203,6 +203,24 @@ async def test_large_inputs_are_fetched_and_large_outputs_left_in_the_store(hub:
     assert await blobs.get(outcome.blob.sha256) == large
 
 
+async def test_an_output_that_cannot_be_kept_fails_the_run(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def put(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(BlobStore, "put", put)
+    await hub.stage.replica()
+    await hub.publish(Lane.INTERACTIVE, "a")
+    await hub.until_sent("a")
+    replica_id, batch_id, _ = hub.stage.switchboard.batches[-1]
+    large: Any = [("a", True, codec.pack("x" * 5000), 0.0, "", "")]
+    hub.stage.serving.fleet.replicas[replica_id].on_done(batch_id, large, True)
+    outcome = await hub.next(hub.replies)
+    assert codec.unpack(outcome.body)["code"] == "unavailable"
+    assert "no space left" in caplog.text
+
+
 async def test_inputs_that_are_gone_fail_the_run(hub: Hub) -> None:
     blob = await hub.intake._site.blobs.put(b"soon gone")
     await hub.intake._site.blobs.delete(blob.sha256)

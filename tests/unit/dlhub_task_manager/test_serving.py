@@ -287,3 +287,15 @@ async def test_loading_is_told_from_waiting(stage: Stage) -> None:
     stage.answer()
     assert stage.outcomes["a"].load_ms >= 20
     assert stage.outcomes["a"].queue_ms < 15
+
+
+async def test_a_provider_that_cannot_end_a_block_does_not_end_the_task_manager(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(block_id: str) -> None:
+        raise RuntimeError("scancel: not today")
+
+    stage.executor.end = refuse  # type: ignore[method-assign]
+    stage.lose(await stage.replica())
+    while "not today" not in caplog.text:
+        await asyncio.sleep(0)
