@@ -45,7 +45,8 @@ class Serving:
         self.wanted_at = time.monotonic()
         self.fleet = Fleet(ground, prepare, self)
         self.cold = ColdStart()
-        self.pace = Pace()
+        self.paces: dict[str, Pace] = {}
+        """By method: one may be quick and another slow."""
         self.trouble = Trouble()
         self.lines = Lines()
         self.backlog = 0
@@ -68,20 +69,25 @@ class Serving:
     def capacity(self) -> int:
         """Deliveries that can be dealt with now: none while the first replica starts."""
         if self.fleet.ready:
-            return self.fleet.ready * (8 if self.pace.quick else 1)
+            quick = bool(self.paces) and all(pace.quick for pace in self.paces.values())
+            return self.fleet.ready * (8 if quick else 1)
         return 64 if self.trouble.refusal else 0
+
+    def _pace(self, method: str) -> Pace:
+        return self.paces.setdefault(method, Pace())
 
     def dispatch(self) -> None:
         """Give waiting runs to replicas with room."""
         while self.lines:
-            most = 2 if self.pace.quick and not self.lines.first.alone else 1
+            pace = self._pace(self.lines.first.method)
+            most = 2 if pace.quick and not self.lines.first.alone else 1
             free = [replica for replica in self.fleet.replicas.values() if replica.room(most)]
             if not free:
                 return
             fewest = min(len(replica.batches) for replica in free)
             peers = [replica for replica in free if len(replica.batches) == fewest]
             share = -(-len(self.lines) // len(peers))
-            self._send(peers[0], self.lines.take(min(share, self.pace.batch_size)))
+            self._send(peers[0], self.lines.take(min(share, pace.batch_size)))
 
     def _send(self, replica: Replica, states: list[RunState]) -> None:
         now = time.time()
@@ -115,7 +121,7 @@ class Serving:
         for fields in outcomes:
             state = batch.runs.pop(str(fields[0]), None)
             if state is not None:
-                self.pace.learn(fields[3])
+                self._pace(state.method).learn(fields[3])
                 state.settle(outcome_of(state, fields, self.cold))
         if last:
             self._last_busy = time.monotonic()
@@ -251,7 +257,8 @@ class Serving:
         now = time.time()
         waits = (max(0.0, now - state.sent_at) * 1000 for state in self.lines if state.sent_at)
         busy = sum(bool(replica.batches) for replica in self.fleet.replicas.values())
-        ahead_s = (len(self.lines) + self.backlog) * (self.pace.run_s or 0.0) / max(1, self.fleet.ready)
+        run_s = max((pace.run_s or 0.0 for pace in self.paces.values()), default=0.0)
+        ahead_s = (len(self.lines) + self.backlog) * run_s / max(1, self.fleet.ready)
         longest = max(ahead_s * 1000, *waits, 0.0)
         return Load(
             ready=self.fleet.ready,

@@ -132,16 +132,18 @@ class Stage:
             replica.on_ready(0.1)
         return replica.replica_id
 
-    def state(self, run_id: str, *, durable: bool = False, timeout_s: float = 60.0) -> RunState:
+    def state(
+        self, run_id: str, *, durable: bool = False, timeout_s: float = 60.0, method: str = "run"
+    ) -> RunState:
         run = Run(run_id=run_id, payload=b"x", deadline=time.time() + timeout_s)
         deliver = lambda state, outcome: self.outcomes.__setitem__(run_id, outcome)  # noqa: E731
         return RunState(
-            run=run, method="run", durable=durable, sent_at=time.time(), deliver=deliver, payload=b"x"
+            run=run, method=method, durable=durable, sent_at=time.time(), deliver=deliver, payload=b"x"
         )
 
-    def give(self, *run_ids: str, durable: bool = False, timeout_s: float = 60.0) -> list[RunState]:
+    def give(self, *run_ids: str, **options: Any) -> list[RunState]:
         """Accept runs, then dispatch."""
-        states = [self.state(run_id, durable=durable, timeout_s=timeout_s) for run_id in run_ids]
+        states = [self.state(run_id, **options) for run_id in run_ids]
         for state in states:
             self.serving.accept(state)
         self.serving.dispatch()

@@ -61,6 +61,16 @@ async def test_slow_runs_go_one_by_one(stage: Stage) -> None:
     assert stage.serving.capacity == 1
 
 
+async def test_a_quick_method_does_not_make_a_slow_one_travel_in_large_batches(stage: Stage) -> None:
+    await stage.replica()
+    stage.give("quick")
+    stage.answer()
+    stage.give("a", "b", method="slow")
+    stage.answer(run_s=5.0)
+    assert stage.sent == [["quick"], ["a"], ["b"]]
+    assert stage.serving.capacity == 1
+
+
 async def test_runs_are_shared_out_over_the_replicas_that_are_free(stage: Stage) -> None:
     await stage.replica()
     stage.give("warm")
