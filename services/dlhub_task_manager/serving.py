@@ -282,6 +282,7 @@ class Serving:
 
     def retire(self, replica: Replica) -> None:
         """Let a replica finish what it has and end."""
+        self.wanted_at = float("-inf")  # it was ready and idle: those who wanted it have been served
         replica.state = ReplicaState.STOPPING
         self._finish_stopping(replica)
         self._on_capacity(self)

@@ -1,0 +1,216 @@
+"""What is served follows what is wished; room for one version is made by an idle one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.dlhub_task_manager.stage import FakeExecutor, FakeSwitchboard, Stage, version
+
+from dlhub_bus import Bus, MemoryBroker, MemoryTransport
+from dlhub_runtime.blobs import BlobStore
+from dlhub_task_manager import reconciler as module
+from dlhub_task_manager.fleet import Ground
+from dlhub_task_manager.intake import Site
+from dlhub_task_manager.reconciler import Reconciler
+from dlhub_task_manager.serving import Serving
+from dlhub_task_manager.settings import Settings
+from dlhub_task_manager.site_file import Limits, SiteFile
+from proto_msgs.errors import BuildFailed
+from proto_msgs.servables import VersionRecord
+from proto_msgs.sites import Deployment, ListWishes, Wish, Wishes
+from proto_msgs.tasks import TaskCancelled
+from proto_msgs.topics import service_queue
+
+
+class World:
+    """A reconciler at work, and the catalog that tells it what is wished."""
+
+    def __init__(self, reconciler: Reconciler, switchboard: FakeSwitchboard, folder: Path) -> None:
+        self.reconciler = reconciler
+        self.switchboard = switchboard
+        self.folder = folder
+        self.wished: dict[str, Wish] = {}
+        self.asked: list[ListWishes] = []
+        self.fails = False
+
+    def wish(self, *, pending: bool = False, **policy: Any) -> VersionRecord:
+        record = version()
+        self.wished[record.version_id] = Wish(
+            version=record, deployment=Deployment(**policy), pending_tasks=pending
+        )
+        return record
+
+    async def list_wishes(self, request: ListWishes) -> Wishes:
+        self.asked.append(request)
+        if self.fails:
+            raise BuildFailed("the database is away")
+        always = [w for w in self.wished.values() if w.deployment.min_replicas or w.pending_tasks]
+        named = [self.wished[v] for v in request.version_ids if v in self.wished]
+        unique = {w.version.version_id: w for w in [*always, *named]}
+        return Wishes(items=tuple(unique.values()))
+
+    def serving(self, record: VersionRecord) -> Serving:
+        return self.reconciler.served[record.version_id].serving
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    async def until_starting(self, record: VersionRecord) -> None:
+        await self.until(lambda: record.version_id in self.reconciler.served)
+        await self.until(lambda: self.serving(record).fleet.replicas)
+
+    async def until_ready(self, record: VersionRecord) -> None:
+        """Let the version's replicas load."""
+        await self.until_starting(record)
+        for replica in list(self.serving(record).fleet.replicas.values()):
+            replica.on_hello({})
+            replica.on_ready(0.1)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(module, "TICK_S", 0.005)
+    monkeypatch.setattr(module, "BACKLOG_S", 0.01)
+    broker, switchboard = MemoryBroker(), FakeSwitchboard()
+
+    async def prepare(record: VersionRecord, **_: Any) -> Any:
+        executor = FakeExecutor(tmp_path)
+        executor.replica_id = lambda block: f"{record.version_id}-{block}"  # type: ignore[method-assign]
+        return executor
+
+    monkeypatch.setattr(module, "prepare_executor", prepare)
+    settings = Settings(
+        site_file=tmp_path / "site.toml",
+        task_manager_dir=tmp_path,
+        environments_dir=tmp_path,
+        reconcile_s=0.2,
+    )
+    site_file = SiteFile(name="local", accepts_defaults=True, limits=Limits(max_replicas=2))
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        bus = await enter(Bus(await enter(MemoryTransport(broker, "tm")), origin="local"))
+        far = await enter(Bus(await enter(MemoryTransport(broker, "catalog")), origin="catalog"))
+        group = await enter(asyncio.TaskGroup())
+        site = Site("local", bus, BlobStore.from_url("memory://"), 1000, group)
+        ground = Ground(switchboard=switchboard, liveness=site_file.liveness, tasks=group)  # type: ignore[arg-type]
+        reconciler = Reconciler(settings, site_file, site, ground)
+        world = World(reconciler, switchboard, tmp_path)
+        tasks = [
+            group.create_task(far.serve(service_queue("catalog"), {ListWishes: world.list_wishes})),
+            group.create_task(reconciler.reconcile_forever()),
+            group.create_task(reconciler.tick_forever()),
+        ]
+        yield world
+        for task in tasks:
+            task.cancel()
+        await reconciler.drain()
+
+
+async def test_a_version_that_is_wanted_is_asked_for_and_served(world: World) -> None:
+    record = world.wish()
+    world.reconciler.want(record.version_id)
+    await world.until_ready(record)
+    assert world.serving(record).fleet.ready == 1
+    assert any(record.version_id in request.version_ids for request in world.asked)
+
+
+async def test_a_version_that_this_site_may_not_serve_is_not(world: World) -> None:
+    world.reconciler.want("unknown")
+    await world.until(lambda: any("unknown" in request.version_ids for request in world.asked))
+    assert world.reconciler.served == {}
+
+
+async def test_a_minimum_is_kept_warm_without_being_wanted(world: World) -> None:
+    record = world.wish(min_replicas=2)
+    world.reconciler.look_again()
+    await world.until_starting(record)
+    await world.until(lambda: len(world.serving(record).fleet.replicas) == 2)
+
+
+async def test_waiting_tasks_wake_a_version(world: World) -> None:
+    record = world.wish(pending=True)
+    await world.until_starting(record)
+
+
+async def test_a_version_that_is_wished_no_more_is_let_go(world: World) -> None:
+    record = world.wish(min_replicas=1)
+    await world.until_ready(record)
+    del world.wished[record.version_id]
+    world.reconciler.look_again()
+    await world.until(lambda: record.version_id not in world.reconciler.served)
+
+
+async def test_a_policy_that_changes_is_followed(world: World) -> None:
+    record = world.wish(min_replicas=1)
+    await world.until_ready(record)
+    changed = world.wished[record.version_id].model_copy(update={"deployment": Deployment(min_replicas=2)})
+    world.wished[record.version_id] = changed
+    world.reconciler.look_again()
+    await world.until(lambda: len(world.serving(record).fleet.replicas) == 2)
+
+
+async def test_a_catalog_that_is_away_is_asked_again(world: World) -> None:
+    world.fails = True
+    record = world.wish()
+    world.reconciler.want(record.version_id)
+    await world.until(lambda: len(world.asked) >= 1)
+    world.fails = False
+    await world.until_starting(record)
+
+
+async def test_an_idle_replica_makes_room_for_another_version(world: World) -> None:
+    first = [world.wish(), world.wish()]
+    for record in first:
+        world.reconciler.want(record.version_id)
+        await world.until_ready(record)
+    third = world.wish()
+    world.reconciler.want(third.version_id)
+
+    def keep_wanting() -> bool:
+        world.reconciler.want(third.version_id)
+        return third.version_id in world.reconciler.served and bool(world.serving(third).fleet.replicas)
+
+    await world.until(keep_wanting)
+    assert sum(world.serving(record).fleet.size for record in [*first, third]) <= 2
+
+
+async def test_a_cancelled_tasks_runs_are_ended(world: World) -> None:
+    record = world.wish()
+    world.reconciler.want(record.version_id)
+    await world.until_ready(record)
+    serving = world.serving(record)
+    stage = Stage(serving, world.switchboard, FakeExecutor(world.folder))
+    states = stage.give("task:0", "task:1", "other", durable=True)
+    for state in states:
+        world.reconciler._site.held[state.run.run_id] = state
+    world.reconciler.cancel_task(TaskCancelled(task_id="task", version_id=record.version_id))
+    world.reconciler.cancel_task(TaskCancelled(task_id="task", version_id="another"))
+    assert [state.settled for state in states] == [True, True, False]
+
+
+async def test_the_heartbeat_tells_how_versions_fare(world: World) -> None:
+    record = world.wish(min_replicas=1)
+    await world.until_ready(record)
+    beat = world.reconciler.heartbeat("tm-1")
+    assert (beat.site, beat.instance, beat.stopping) == ("local", "tm-1", False)
+    (served,) = beat.served
+    assert (served.version_id, served.ready) == (record.version_id, 1)
+
+
+async def test_a_version_without_replicas_and_runs_is_forgotten_after_a_while(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LET_GO_S", 0.05)
+    record = world.wish(idle_s=0.01)
+    world.reconciler.want(record.version_id)
+    await world.until_ready(record)
+    world.serving(record).wanted_at = time.monotonic() - 10
+    await world.until(lambda: record.version_id not in world.reconciler.served)
