@@ -57,13 +57,8 @@ class Tasks:
 
     async def cancel(self, task_id: str) -> TaskState:
         """End a task that has not ended; its state afterwards."""
-        state = await self.state(task_id)
-        if state.finished:
-            return state  # a DELETE would throw the result away
-        reply = await self._connection.send(Call(method="DELETE", path=task_path(task_id)))
-        if reply.value is None:  # it ended in between, so the hub forgot it instead
-            return TaskState(task_id=task_id, status="deleted", document={})
-        return _state(task_id, reply.value)
+        call = Call(method="DELETE", path=task_path(task_id), params={"only": "cancel"})
+        return _state(task_id, (await self._connection.send(call)).value)
 
 
 def _state(task_id: str, document: Any) -> TaskState:

@@ -130,6 +130,15 @@ async def test_deleting_a_finished_task_forgets_it(stack: Stack) -> None:
     await stack.json("GET", location, status=404)
 
 
+async def test_cancelling_only_leaves_a_finished_task_its_result(stack: Stack) -> None:
+    location = await start(stack)
+    await stack.json("GET", f"{location}?wait=10")
+
+    assert (await stack.json("DELETE", f"{location}?only=cancel"))["status"] == "succeeded"
+
+    assert "output" in await stack.json("GET", location)
+
+
 async def test_the_list_shows_the_callers_own(stack: Stack) -> None:
     stack.site.answering.clear()
     location = await start(stack)
