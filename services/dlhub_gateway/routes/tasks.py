@@ -61,11 +61,12 @@ async def get_task(hub: Hub, caller: Principal, request: web.Request) -> web.Res
 async def end_task(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
     """Cancel a task that runs; forget one that has ended, unless `?only=cancel` was asked for."""
     task = await _readable(hub, caller, request.match_info["task_id"])
-    if task.status in FINAL_TASK_STATUSES and request.query.get("only") != "cancel":
+    if task.status not in FINAL_TASK_STATUSES:
+        task = await hub.ask(CancelTask(task_id=task.task_id))
+    elif request.query.get("only") != "cancel":
         await hub.ask(DeleteTask(task_id=task.task_id))
         return web.Response(status=204)
-    cancelled = await hub.ask(CancelTask(task_id=task.task_id))
-    return await _answer(hub, cancelled, answer_form(request))
+    return await _answer(hub, task, answer_form(request))
 
 
 async def _wait(hub: Hub, caller: Principal, task_id: str, wait_s: float) -> TaskRecord:
