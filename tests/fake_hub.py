@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,3 +38,12 @@ async def until(home: Path, holds: Callable[[HubStatus], object], timeout_s: flo
         while not holds(now := status(home)):
             await asyncio.sleep(0.02)
     return now
+
+
+async def environment_of(home: Path, name: str, timeout_s: float = 20) -> dict[str, str]:
+    """What a fake service was given, once it has written it down: it may start after the hub is ready."""
+    path = home / f"{name}.env.json"
+    async with asyncio.timeout(timeout_s):
+        while not path.exists():
+            await asyncio.sleep(0.02)
+    return dict(json.loads(path.read_text()))

@@ -27,7 +27,9 @@ class Ready(http.server.BaseHTTPRequestHandler):
 
 
 def main(name: str) -> None:
-    Path(f"{name}.env.json").write_text(json.dumps(dict(os.environ)))
+    staging = Path(f"{name}.env.json.new")
+    staging.write_text(json.dumps(dict(os.environ)))
+    staging.rename(f"{name}.env.json")  # whole, or not there
     if Path(f"{name}.exit").exists():
         sys.stderr.write(f"{name}: told to fail\n")
         sys.exit(int(Path(f"{name}.exit").read_text()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -12,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from fake_hub import part, serverless
+from fake_hub import environment_of, part, serverless
 
 from dlhub_embedded import mongod, rabbitmq, supervisor
 from dlhub_embedded.control import status
@@ -168,7 +167,7 @@ async def test_a_busy_port_is_an_error(home: Path) -> None:
 
 async def test_given_servers_are_used(home: Path) -> None:
     async with running(home, serverless(blob_url="s3://bucket")):
-        own = json.loads((home / "builder.env.json").read_text())
+        own = await environment_of(home, "builder")
     assert (own["DLHUB_AMQP_URL"], own["DLHUB_BLOB_URL"]) == ("amqp://other/", "s3://bucket")
 
 
