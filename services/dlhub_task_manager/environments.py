@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 from pathlib import Path
 
 from dlhub_build.venv import materialise
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.executor import LocalProcesses, ServableExecutor, WorkerCommand
+from dlhub_task_manager.fleet import KEPT_FOLDERS
 from proto_msgs.errors import Unavailable
 from proto_msgs.servables import VersionRecord
 
 LABEL = "servable.json"
+BLOCKS = "blocks"
+"""Folder of the scripts that Parsl starts blocks with."""
 
 
 def version_folder(root: Path, version_id: str) -> Path:
@@ -32,7 +36,7 @@ async def prepare_executor(
         raise Unavailable(f"{version.servable}@{version.number} has no environment: its build has not ended")
     paths = await materialise(version.environment, blobs, environments_dir)
     home = version_folder(folder, version.version_id)
-    await asyncio.to_thread(_write_description, version, home)
+    await asyncio.to_thread(_make_home, version, home)
     command = WorkerCommand(
         python=paths.python,
         shim=paths.shim_dir,
@@ -40,14 +44,17 @@ async def prepare_executor(
         description=home / "dlhub.json",
         endpoint=endpoint,
     )
-    scripts = home / "blocks"
-    await asyncio.to_thread(scripts.mkdir, parents=True, exist_ok=True)
     label = f"{version.version_id[:8]}-{secrets.token_hex(3)}"
-    return ServableExecutor(label, LocalProcesses(scripts), command, home)
+    return ServableExecutor(label, LocalProcesses(home / BLOCKS), command, home)
 
 
-def _write_description(version: VersionRecord, home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _make_home(version: VersionRecord, home: Path) -> None:
+    """The version's folder, with what its workers need and little of what earlier ones left."""
+    shutil.rmtree(home / BLOCKS, ignore_errors=True)
+    (home / BLOCKS).mkdir(parents=True, mode=0o700)
     (home / "dlhub.json").write_text(version.description.model_dump_json())
     label = {"servable": version.servable, "version": version.number}
     (home / LABEL).write_text(json.dumps(label))
+    left = [path for path in home.iterdir() if path.is_dir() and path.name != BLOCKS]
+    for folder in sorted(left, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_FOLDERS:]:
+        shutil.rmtree(folder, ignore_errors=True)

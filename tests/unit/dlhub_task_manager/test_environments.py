@@ -1,0 +1,80 @@
+"""From a version's record to an executor that can start workers for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.dlhub_task_manager.stage import version
+
+from dlhub_build.venv import EnvironmentPaths
+from dlhub_runtime.blobs import BlobStore
+from dlhub_task_manager import environments
+from dlhub_task_manager.environments import prepare_executor, version_folder
+from dlhub_task_manager.executor import ServableExecutor
+from proto_msgs.blobs import BlobRef
+from proto_msgs.environment import Environment
+from proto_msgs.errors import Unavailable
+
+BUILT = version("v1").model_copy(
+    update={
+        "environment": Environment(
+            kind="venv", key="k", python="3.11", lock="", archive=BlobRef(sha256="0" * 64, size_bytes=1)
+        )
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def materialised(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def materialise(*_: Any) -> EnvironmentPaths:
+        return EnvironmentPaths(Path("/env/bin/python"), Path("/files"), Path("/shim"))
+
+    monkeypatch.setattr(environments, "materialise", materialise)
+
+
+async def prepare(folder: Path) -> ServableExecutor:
+    return await prepare_executor(
+        BUILT,
+        blobs=BlobStore.from_url("memory://"),
+        environments_dir=folder,
+        folder=folder,
+        endpoint="ipc:///tmp/x.sock",
+    )
+
+
+async def test_the_worker_finds_its_description_and_inherits_nothing(tmp_path: Path) -> None:
+    executor = await prepare(tmp_path)
+    command = executor._get_launch_command("7")
+    home = version_folder(tmp_path, "v1")
+    assert command.startswith("exec env -i ")
+    assert f"--description {home}/dlhub.json" in command
+    assert f"--replica {executor.replica_id('7')}" in command
+    assert json.loads((home / "servable.json").read_text()) == {"servable": "ada/test", "version": 1}
+
+
+async def test_only_the_latest_folders_of_earlier_replicas_are_kept(tmp_path: Path) -> None:
+    home = version_folder(tmp_path, "v1")
+    for number in range(8):
+        folder = home / f"replica{number}"
+        folder.mkdir(parents=True)
+        os.utime(folder, (number, number))
+    (home / "blocks").mkdir()
+    (home / "blocks" / "old.sh").touch()
+    await prepare(tmp_path)
+    assert sorted(path.name for path in home.glob("replica*")) == [f"replica{n}" for n in range(3, 8)]
+    assert list((home / "blocks").iterdir()) == []
+
+
+async def test_a_version_without_an_environment_cannot_be_served(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="ada/test@1"):
+        await prepare_executor(
+            version(),
+            blobs=BlobStore.from_url("memory://"),
+            environments_dir=tmp_path,
+            folder=tmp_path,
+            endpoint="",
+        )
