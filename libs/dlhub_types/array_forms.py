@@ -94,7 +94,9 @@ def _timedeltas(value: Any, path: str, declared: Declared) -> Array:
     counts = np.rint(np.where(missing, 0, seconds) * (_PER_SECOND.get(unit, 1) / _SECONDS_PER.get(unit, 1)))
     if not (np.abs(counts) < _LARGEST_COUNT).all():
         raise mismatch(path, declared.argument, value, "a number of seconds that is out of range")
-    return np.asarray(np.where(missing, np.timedelta64("NaT"), counts.astype("i8").astype(f"m8[{unit}]")))
+    return np.asarray(
+        np.where(missing, np.timedelta64("NaT", unit), counts.astype("i8").astype(f"m8[{unit}]"))
+    )
 
 
 def _without_nat(value: Any) -> Any:

@@ -80,6 +80,8 @@ def from_hint(hint: Any) -> ArgumentBlock:
         return from_hint(arguments[0])
     if _is_array(hint) or _is_array(origin):
         return _array(arguments)
+    if getattr(origin, "__name__", "") == "NDArray":  # from NumPy 2.5 on an alias of its own, with the scalar
+        return _array_of(arguments[0] if arguments else None)
     if origin in (list, Sequence) and arguments:
         return argument("list", item_type=from_hint(arguments[0]))
     if origin is tuple and arguments:
@@ -91,7 +93,10 @@ def from_hint(hint: Any) -> ArgumentBlock:
 
 def _array(arguments: tuple[Any, ...]) -> ArgumentBlock:
     """An ndarray of any shape; `NDArray[np.float32]` also names the kind of its elements."""
-    scalar = next((inner for outer in arguments[1:] for inner in typing.get_args(outer)), None)
+    return _array_of(next((inner for outer in arguments[1:] for inner in typing.get_args(outer)), None))
+
+
+def _array_of(scalar: Any) -> ArgumentBlock:
     kind = getattr(scalar, "__name__", "")
     item = next((name for prefix, name in _BY_PREFIX.items() if kind.startswith(prefix)), "float")
     return argument("ndarray", item_type=item)
@@ -112,4 +117,6 @@ def _qualified_name(hint: Any) -> str:
     if hint is None or hint is types.NoneType:
         return "builtins.NoneType"
     name, module = getattr(hint, "__qualname__", None), getattr(hint, "__module__", None)
-    return f"{module}.{name}" if name and module and not typing.get_args(hint) else str(hint)
+    if not name or not module or typing.get_args(hint):
+        return str(hint)
+    return f"{module}.{name}".replace("._local.", ".")  # where Python 3.13 keeps pathlib.Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import orjson
 import pytest
 
@@ -38,7 +40,7 @@ def test_a_problem_has_what_a_client_needs() -> None:
     error = ServableFailed("ValueError: no", details={"type": "ValueError", "traceback": "..."})
     assert problem(error) == {
         "type": "urn:dlhub:error:servable_failed",
-        "title": "Unprocessable Entity",
+        "title": HTTPStatus(422).phrase,  # its words changed with Python 3.13
         "status": 422,
         "code": "servable_failed",
         "detail": "ValueError: no",

@@ -257,7 +257,7 @@ class TestEncodeError:
             (np.array([[0, {2}]], dtype=object), "output[0][1]: a value of type set"),
             ([np.array([{(1,): 2}], dtype=object)], "output[0][0]: the key (1,) cannot be encoded"),
             (np.array([2**80]), "output[0]: a value of type int"),
-            (np.datetime64("NaT"), "it is no time that a datetime can hold"),
+            (np.datetime64("NaT", "us"), "it is no time that a datetime can hold"),
             (np.datetime64(10**18, "s"), "it is no time that a datetime can hold"),
             (nested(101), "nested more than 100 deep"),
             (nested(600), "nested more than 100 deep"),
