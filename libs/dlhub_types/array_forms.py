@@ -66,9 +66,20 @@ def _datetimes(value: Any, path: str, declared: Declared) -> Array:
     if not hold(value, str):
         raise misfit(value, path, declared, str)
     try:
-        return np.array(_without_offsets(value), dtype="datetime64")
+        return _times(np.array(_without_offsets(value), dtype="U"))
     except ValueError as error:
         raise mismatch(path, f"{declared.argument.type} of ISO 8601 texts", value) from error
+
+
+def _times(texts: Array) -> Array:
+    """NumPy chooses the unit from the texts; "NaT" has none, so a time beside it stands in for it."""
+    missing = texts == "NaT"
+    if missing.all() and missing.size:
+        return np.full(texts.shape, "NaT", "M8[us]")
+    texts[missing] = texts[~missing][:1]
+    times = texts.astype("datetime64")
+    times[missing] = "NaT"
+    return times
 
 
 def _without_offsets(value: Any) -> Any:
@@ -94,9 +105,9 @@ def _timedeltas(value: Any, path: str, declared: Declared) -> Array:
     counts = np.rint(np.where(missing, 0, seconds) * (_PER_SECOND.get(unit, 1) / _SECONDS_PER.get(unit, 1)))
     if not (np.abs(counts) < _LARGEST_COUNT).all():
         raise mismatch(path, declared.argument, value, "a number of seconds that is out of range")
-    return np.asarray(
-        np.where(missing, np.timedelta64("NaT", unit), counts.astype("i8").astype(f"m8[{unit}]"))
-    )
+    times = np.asarray(counts).astype("i8").astype(f"m8[{unit}]")
+    times[missing] = "NaT"
+    return times
 
 
 def _without_nat(value: Any) -> Any:
