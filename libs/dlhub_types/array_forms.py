@@ -74,7 +74,7 @@ def _datetimes(value: Any, path: str, declared: Declared) -> Array:
 def _times(texts: Array) -> Array:
     """NumPy chooses the unit from the texts; "NaT" has none, so a time beside it stands in for it."""
     missing = texts == "NaT"
-    if missing.all() and missing.size:
+    if missing.all():  # none at all included
         return np.full(texts.shape, "NaT", "M8[us]")
     texts[missing] = texts[~missing][:1]
     times = texts.astype("datetime64")
