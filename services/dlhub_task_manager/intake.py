@@ -134,9 +134,8 @@ class Intake:
             if taken.delivery.redelivered and await self._split(taken):
                 return
             skip = await self._announce(taken)
-            for run in runs:
-                if run.run_id in skip:
-                    self._site.held.pop(run.run_id, None)
+            for state in [held for run_id in skip if (held := self._site.held.get(run_id))]:
+                self.serving.cancel(state)  # at work here, and the event that ended it was missed
             runs = tuple(run for run in runs if run.run_id not in skip)
         self._admit(taken, runs)
 

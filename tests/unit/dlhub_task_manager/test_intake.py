@@ -277,6 +277,20 @@ async def test_a_run_that_is_delivered_again_while_it_runs_is_not_started_twice(
     assert await hub.depth(Lane.DURABLE) == 0
 
 
+async def test_a_cancel_that_was_missed_while_the_broker_was_away_ends_the_run(hub: Hub) -> None:
+    await hub.stage.replica()
+    await hub.publish(Lane.DURABLE, "a")
+    await hub.until_sent("a")
+    transport = hub.intake._transport
+    assert isinstance(transport, MemoryTransport)
+    transport.lose()
+    hub.skip.add("a")
+    transport.restore()
+    await hub.until(lambda: hub.stage.switchboard.cancelled == ["a"])
+    await hub.all_settled()
+    assert await hub.depth(Lane.DURABLE) == 0
+
+
 async def test_an_outcome_that_is_remembered_answers_a_second_delivery(hub: Hub) -> None:
     await hub.stage.replica()
     await hub.publish(Lane.INTERACTIVE, "a")
