@@ -85,7 +85,41 @@ class Method(_Block):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments that a caller may override, with their defaults."""
     method_details: MethodDetails = MethodDetails()
+    deterministic: bool = False
+    """The same inputs and parameters give the same output: results may be remembered."""
+    vectorised: bool = False
+    """Takes many inputs at once: joined along their first axis where its length is free (an ndarray whose
+    declared shape begins with null, a list, a dict of those), else stacked along a new one. The output has an
+    entry for each, in order."""
+    map_axis: int | None = Field(default=None, ge=0)
+    """Axis of the input along which its items are independent: large inputs are cut there, and outputs joined
+    along the same axis."""
     example: Example | None = None
+
+    @model_validator(mode="after")
+    def _has_the_axis_to_cut(self) -> Self:
+        if self.map_axis is None:
+            return self
+        axis, shape = self.map_axis, self.input.shape
+        if self.input.type == "list" and axis == 0:
+            return self
+        if self.input.type != "ndarray" or (
+            shape is not None and (axis >= len(shape) or shape[axis] is not None)
+        ):
+            raise ValueError(
+                f"map_axis is {axis}, but the input has no axis {axis} of free length: it must be an ndarray "
+                "whose declared shape has null there, or a list with map_axis 0"
+            )
+        return self
+
+
+class Resources(_Block):
+    """What one replica needs of the machine that it runs on."""
+
+    cores: float = Field(default=1.0, gt=0)
+    memory_mb: int | None = Field(default=None, ge=1)
+    """Megabytes (10^6 bytes); missing means unknown, and is not counted."""
+    accelerators: int = Field(default=0, ge=0)
 
 
 class Servable(_Block):
@@ -94,6 +128,7 @@ class Servable(_Block):
     type: ServableType
     methods: dict[MethodName, Method]
     options: dict[str, Any] = Field(default_factory=dict)
+    resources: Resources = Resources()
 
     @field_validator("methods")
     @classmethod

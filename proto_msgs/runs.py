@@ -29,6 +29,8 @@ class Run:
     deadline: float  #: Unix time, seconds; after it nobody waits for the answer
     blob: BlobRef | None = None  #: where the payload lies when it is large
     attempts: int = 0  #: how many workers were lost with this run in them
+    items: int = 1  #: how many independent items the inputs hold along the method's `map_axis`
+    fresh: bool = False  #: the caller wants it computed, not remembered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,7 @@ class Outcome:
     batch_size: int = 1  #: how many runs the replica got together
     stdout: str = ""
     stderr: str = ""
+    cached: str = ""  #: level of the inference cache that had it: "site" or "gateway"; empty when computed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +75,10 @@ class ResultBatch:
 
 def pack_runs(batch: RunBatch) -> bytes:
     """The bytes of a batch of runs."""
-    runs = [(run.run_id, run.payload, run.deadline, _pack_blob(run.blob), run.attempts) for run in batch.runs]
+    runs = [
+        (run.run_id, run.payload, run.deadline, _pack_blob(run.blob), run.attempts, run.items, run.fresh)
+        for run in batch.runs
+    ]
     head = (FORMAT, batch.version_id, batch.method, batch.lane.value, batch.reply_to, batch.answer_key)
     return bytes(msgpack.packb((*head, runs, batch.sent_at)))
 
@@ -100,7 +106,7 @@ def pack_results(batch: ResultBatch) -> bytes:
     outcomes = [
         (
             o.run_id, o.ok, o.body, _pack_blob(o.blob),
-            o.queue_ms, o.load_ms, o.run_ms, o.batch_size, o.stdout, o.stderr,
+            o.queue_ms, o.load_ms, o.run_ms, o.batch_size, o.stdout, o.stderr, o.cached,
         )
         for o in batch.outcomes
     ]  # fmt: skip
@@ -139,7 +145,16 @@ def _unpack_blob(pair: Sequence[Any] | None) -> BlobRef | None:
 
 def _unpack_run(fields: Sequence[Any]) -> Run:
     run_id, payload, deadline, blob, attempts = fields[:5]
-    return Run(run_id=run_id, payload=payload, deadline=deadline, blob=_unpack_blob(blob), attempts=attempts)
+    items, fresh = fields[5:7] if len(fields) > 6 else (1, False)
+    return Run(
+        run_id=run_id,
+        payload=payload,
+        deadline=deadline,
+        blob=_unpack_blob(blob),
+        attempts=attempts,
+        items=items,
+        fresh=fresh,
+    )
 
 
 def _unpack_outcome(fields: Sequence[Any]) -> Outcome:
@@ -155,4 +170,5 @@ def _unpack_outcome(fields: Sequence[Any]) -> Outcome:
         batch_size=batch_size,
         stdout=stdout,
         stderr=stderr,
+        cached=fields[10] if len(fields) > 10 else "",
     )

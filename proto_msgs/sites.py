@@ -16,7 +16,7 @@ class Deployment(Message):
 
     site: str | None = None
     """Name of a site; None: every site that accepts defaults."""
-    executor: Literal["parsl"] = "parsl"
+    executor: Literal["parsl", "htex", "ipp"] = "parsl"
     environment: Literal["venv"] = "venv"
     pinned: int | None = None
     """Serve this version only; None: whichever is asked for, and the newest ready one stays warm."""
@@ -24,7 +24,7 @@ class Deployment(Message):
     max_replicas: int | None = Field(default=None, ge=1, le=10_000)
     """None: the site's limit."""
     target_wait_ms: float = Field(default=100.0, gt=0)
-    """More replicas are started when runs wait longer than this."""
+    """More replicas are started when runs wait longer than this; batches take about as long at most."""
     idle_s: float = Field(default=300.0, ge=0)
     """Replicas above the minimum end after so long without a run."""
 
@@ -113,6 +113,8 @@ class ServedVersion(Message):
     """Runs that the task manager holds and no replica has."""
     trouble: str = ""
     """Why replicas do not become ready, when they do not."""
+    item_s: dict[str, float] = Field(default_factory=dict)
+    """By method: how many seconds one item takes a replica, as last measured."""
 
 
 class SiteHeartbeat(Event):
