@@ -7,9 +7,10 @@ import itertools
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.executor import ServableExecutor
 from dlhub_task_manager.replica import Replica, ReplicaOwner, ReplicaState
 from dlhub_task_manager.site_file import Liveness
@@ -30,6 +31,8 @@ class Ground:
     switchboard: Switchboard
     liveness: Liveness
     tasks: asyncio.TaskGroup
+    cache: InferenceCache = field(default_factory=lambda: InferenceCache(0))
+    """What this site has computed; by default nothing is remembered."""
 
 
 class Fleet:

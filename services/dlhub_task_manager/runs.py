@@ -37,12 +37,16 @@ class RunState:
     """Why nobody should try it again, when that is so."""
     payload: bytes = field(default=b"")
     """The run's own, or the content of its blob."""
+    on_settled: OnOutcome | None = None
+    """Told of the outcome after it was delivered."""
 
     def settle(self, outcome: Outcome) -> None:
         """Deliver the outcome; only the first one counts."""
         if not self.settled:
             self.settled = True
             self.deliver(self, outcome)
+            if self.on_settled is not None:
+                self.on_settled(self, outcome)
 
     def fail(self, code: str, message: str, error_type: str = "", traceback: str = "") -> None:
         """Deliver a failure."""

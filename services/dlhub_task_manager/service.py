@@ -9,6 +9,7 @@ from functools import partial
 from dlhub_bus import Bus, Listener, RabbitTransport
 from dlhub_runtime.blobs import BlobStore
 from dlhub_runtime.process import instance_name
+from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.handlers import get_replica_logs
 from dlhub_task_manager.intake import Site
@@ -47,7 +48,12 @@ async def serve(settings: Settings) -> None:
         await transport.declare(dead_letters_queue())
         blobs = BlobStore.from_url(settings.blob_url).transient()
         site = Site(site_file.name, bus, blobs, settings.inline_bytes, group)
-        ground = Ground(switchboard=switchboard, liveness=site_file.liveness, tasks=group)
+        ground = Ground(
+            switchboard=switchboard,
+            liveness=site_file.liveness,
+            tasks=group,
+            cache=InferenceCache(settings.site_cache_bytes),
+        )
         reconciler = Reconciler(settings, site_file, site, ground)
         await _work_until_cancelled(settings, site_file, bus, reconciler)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from dlhub_task_manager.cache import Memory
 from dlhub_task_manager.fleet import Fleet, Ground, Prepare
 from dlhub_task_manager.replica import Batch, Replica, ReplicaState
 from dlhub_task_manager.runs import ColdStart, RunState, outcome_of
@@ -49,6 +50,7 @@ class Serving:
         """By method: one may be quick and another slow."""
         self.trouble = Trouble()
         self.lines = Lines()
+        self.memory = Memory.of(wish.version, ground.cache, self)
         self.backlog = 0
         """Messages in the broker's queues, as last seen."""
         self._ground = ground
@@ -60,6 +62,8 @@ class Serving:
         """Take on a run; `dispatch` hands it to a replica."""
         if state.overdue:
             _fail_overdue(state)
+        elif self.memory is not None and self.memory.takes(state):
+            return  # it needs no replica
         elif not self.fleet.ready and (refusal := self.trouble.refusal):
             state.fail(**_as_arguments(refusal))
         else:
@@ -222,6 +226,8 @@ class Serving:
         for state in [state for state in self.lines if state.overdue]:
             self.lines.remove(state)
             _fail_overdue(state)
+        for state in [state for state in self._followers if state.overdue]:
+            _fail_overdue(state)
         for replica in list(self.fleet.replicas.values()):
             self._check_deadlines(replica)
         for replica, why in self.fleet.find_silent():
@@ -237,6 +243,11 @@ class Serving:
                 self.interrupt(
                     state, DeadlineExceeded.code, "the deadline passed while the model was running"
                 )
+
+    @property
+    def _followers(self) -> Iterable[RunState]:
+        """Runs that wait for identical ones."""
+        return self.memory.followers if self.memory else ()
 
     async def scale(self, room: int) -> None:
         """Start or end replicas; `room` is how many more the site can carry."""
@@ -294,11 +305,12 @@ class Serving:
 
     def take_waiting(self) -> list[RunState]:
         """The runs that no replica has; they are no longer this serving's."""
-        return [state for state in self._drain_lines() if not state.settled]
+        followers = self.memory.take_followers() if self.memory else []
+        return followers + [state for state in self._drain_lines() if not state.settled]
 
     def close(self) -> list[RunState]:
         """End all replicas; returns the runs that have no outcome, to be given back to the queues."""
-        unfinished = self._drain_lines()
+        unfinished = self.take_waiting()
         for replica in list(self.fleet.replicas.values()):
             unfinished += [state for batch in replica.batches for state in batch.runs.values()]
             self.fleet.end(replica)

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from dlhub_runtime.settings import ServiceSettings
 
+MEBIBYTE = 1024 * 1024
+
 
 class Settings(ServiceSettings):
     """`DLHUB_*` variables of a task manager; what belongs to the site is in its site file."""
@@ -24,3 +26,5 @@ class Settings(ServiceSettings):
     """How often the hub hears of this site."""
     drain_s: float = Field(default=5.0, ge=0)
     """How long a stop waits for running runs; the rest goes back to the queues."""
+    site_cache_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
+    """Memory for outputs of methods declared deterministic, which are not computed again; 0: none."""
