@@ -1,9 +1,9 @@
 """The transport over RabbitMQ.
 
-One connection, which a task of ours opens again whenever it is lost; a channel for publishing, one
-for questions about queues, and one for each consumer, so that an error in one disturbs no other.
-aio-pika opens connections and channels; publishing, delivering and settling go through the channel
-underneath it, because they happen for every message and need none of aio-pika's wrapping.
+Two connections, which a task of ours opens again, both, whenever one is lost. The run path (batches
+of runs, results, replies) has the quick one, a `Link`; requests, events and everything about queues
+go through aio-pika. Each has a channel for publishing and one for each consumer, so that an error in
+one disturbs no other.
 
 Traps, tried on RabbitMQ 3.10: a bounded queue drops silently unless the publisher asks for
 confirms; an unroutable message is returned, not refused, unless `on_return_raises`; a delivery
@@ -23,6 +23,9 @@ import aio_pika
 import aiormq
 from aiormq.channel import Channel
 
+from dlhub_bus.amqp_channel import LinkChannel
+from dlhub_bus.amqp_consumer import LinkConsumer
+from dlhub_bus.amqp_link import Link
 from dlhub_bus.rabbit_consumer import RabbitConsumer
 from dlhub_bus.rabbit_wire import LOST, declare_exchanges, declare_queue, open_channel, properties
 from dlhub_bus.transport import Consumer, Envelope, OnDelivery, Transport, Unroutable
@@ -32,6 +35,8 @@ from proto_msgs.topics import LONGEST_RUN_S, Exchange, QueueSpec
 logger = logging.getLogger(__name__)
 
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+RUN_PATH = frozenset({Exchange.RUNS, Exchange.RESULTS})
+NOT_CONNECTED = "there is no connection to the message broker at present"
 
 
 class RabbitTransport(Transport):
@@ -46,6 +51,9 @@ class RabbitTransport(Transport):
         """How long to wait for the first connection."""
         self._heartbeat_s = heartbeat_s
         self._connection: aio_pika.abc.AbstractConnection | None = None
+        self._link: Link | None = None
+        self._runs: LinkChannel | None = None
+        """Publishes what travels on the run path."""
         self._up = asyncio.Event()
         self._publisher = _ChannelSlot(confirms=True)
         self._asker = _ChannelSlot(confirms=False)
@@ -89,13 +97,8 @@ class RabbitTransport(Transport):
         failures = 0
         while True:
             try:
-                async with asyncio.timeout(15):
-                    connection = await aio_pika.connect(
-                        self._url,
-                        heartbeat=self._heartbeat_s,
-                        client_properties={"connection_name": self.instance},
-                    )
-                    await declare_exchanges(connection)
+                connection = await self._open_connection()
+                link, runs = await self._open_link(connection)
             except LOST as error:
                 if failures == 0:
                     logger.warning("Broker not reached", extra={"action": "bus_down", "error": repr(error)})
@@ -103,12 +106,36 @@ class RabbitTransport(Transport):
                 failures += 1
                 continue
             failures = 0
-            await self._use(connection)
+            self._link, self._runs = link, runs
+            await self._use(connection, link)
 
-    async def _use(self, connection: aio_pika.abc.AbstractConnection) -> None:
-        """Let everybody use `connection` until it is lost; close it when cancelled."""
+    async def _open_connection(self) -> aio_pika.abc.AbstractConnection:
+        async with asyncio.timeout(15):
+            connection = await aio_pika.connect(
+                self._url, heartbeat=self._heartbeat_s, client_properties={"connection_name": self.instance}
+            )
+            await declare_exchanges(connection)
+        return connection
+
+    async def _open_link(self, connection: aio_pika.abc.AbstractConnection) -> tuple[Link, LinkChannel]:
+        """The run path's connection, beside the other one, which is closed when there is none."""
+        link: Link | None = None
+        try:
+            link = await Link.connect(self._url, self.instance, self._heartbeat_s)
+            runs = await link.channel()
+            await runs.confirm()
+        except BaseException:
+            if link is not None:
+                link.abort()
+            await _close(connection)
+            raise
+        return link, runs
+
+    async def _use(self, connection: aio_pika.abc.AbstractConnection, link: Link) -> None:
+        """Let everybody use the connections until one is lost; close them when cancelled."""
         lost = asyncio.Event()
         connection.close_callbacks.add(lambda *_: lost.set())
+        link.closed.add_done_callback(lambda _: lost.set())
         self._connection = connection
         self._up.set()
         logger.info("Broker connected", extra={"action": "bus_up"})
@@ -120,10 +147,11 @@ class RabbitTransport(Transport):
             logger.warning("Broker lost", extra={"action": "bus_lost"})
         finally:
             self._up.clear()
-            self._connection = None
+            self._connection = self._link = self._runs = None
             self._publisher.clear()
             self._asker.clear()
             _tell(self._lost_listeners)
+            await link.close()
             await _close(connection)
 
     async def declare(self, spec: QueueSpec) -> None:
@@ -152,6 +180,11 @@ class RabbitTransport(Transport):
     async def publish(
         self, exchange: Exchange, key: str, envelope: Envelope, *, timeout_s: float = 10.0
     ) -> None:
+        if exchange in RUN_PATH:
+            if self._runs is None:
+                raise Unavailable(NOT_CONNECTED, retry_after_s=1)
+            await self._runs.publish(exchange.value, key, envelope, timeout_s=timeout_s)
+            return
         channel = await self._open(self._publisher)
         try:
             await channel.basic_publish(
@@ -176,7 +209,7 @@ class RabbitTransport(Transport):
     async def _open(self, slot: _ChannelSlot) -> Channel:
         connection = self._connection
         if connection is None:
-            raise Unavailable("there is no connection to the message broker at present", retry_after_s=1)
+            raise Unavailable(NOT_CONNECTED, retry_after_s=1)
         try:
             return await slot.open(connection)
         except LOST as error:
@@ -186,7 +219,8 @@ class RabbitTransport(Transport):
     async def consume(
         self, spec: QueueSpec, on_delivery: OnDelivery, *, prefetch: int
     ) -> AsyncIterator[Consumer]:
-        consumer = RabbitConsumer(spec, on_delivery, prefetch)
+        on_run_path = any(binding.exchange in RUN_PATH for binding in spec.bindings)
+        consumer = (LinkConsumer if on_run_path else RabbitConsumer)(spec, on_delivery, prefetch)
         task = self._tasks.create_task(self._keep_consuming(consumer))
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -195,14 +229,17 @@ class RabbitTransport(Transport):
         finally:
             await _end(task)
 
-    async def _keep_consuming(self, consumer: RabbitConsumer) -> None:
+    async def _keep_consuming(self, consumer: LinkConsumer | RabbitConsumer) -> None:
         """Open the consumer, wait until its channel is gone, and do it again; until cancelled."""
         failures = 0
         while True:
             await self._up.wait()
-            connection = self._connection
+            connection, link = self._connection, self._link
             try:
-                if connection is not None:
+                if isinstance(consumer, LinkConsumer):
+                    if link is not None:
+                        await consumer.run(link)
+                elif connection is not None:
                     await consumer.run(connection)
                 failures = 0
             except LOST as error:

@@ -41,14 +41,14 @@ async def declare_queue(channel: Channel, spec: QueueSpec) -> None:
         durable=spec.kind != "exclusive",
         exclusive=spec.kind == "exclusive",
         auto_delete=False,
-        arguments=_arguments(spec),
+        arguments=queue_arguments(spec),
         timeout=10,
     )
     for binding in spec.bindings:
         await channel.queue_bind(spec.name, binding.exchange.value, binding.key, timeout=10)
 
 
-def _arguments(spec: QueueSpec) -> dict[str, Any]:
+def queue_arguments(spec: QueueSpec) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "x-max-length": spec.max_messages,
         "x-max-length-bytes": spec.max_bytes,
