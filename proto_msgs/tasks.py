@@ -2,7 +2,8 @@
 
 A task is stored before its runs are published, so that nobody is given the address of a task that
 does not exist. Its result comes in over `dlhub.results`; the first one wins, later ones change
-nothing. A task with `total` runs (a map) has run ids `<task id>:<index>`, a single one the task's.
+nothing. A task with `total` runs (a map, or one input cut into pieces) has run ids `<task id>:<index>`,
+a single one the task's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,29 @@ from proto_msgs.messages import Done, Event, Message, Request
 
 TaskStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 FINAL_TASK_STATUSES: frozenset[TaskStatus] = frozenset(("succeeded", "failed", "cancelled", "expired"))
+
+
+class Split(Message):
+    """How one large input was cut: piece `i` holds `per_piece` items from item `i * per_piece` on.
+
+    The last piece may hold fewer. A task with a split has as many runs as there are pieces, and one outcome.
+    """
+
+    items: int = Field(ge=1)
+    per_piece: int = Field(ge=1)
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces there are."""
+        return -(-self.items // self.per_piece)
+
+    def range_of(self, piece: int) -> range:
+        """The items of a piece."""
+        return range(piece * self.per_piece, min((piece + 1) * self.per_piece, self.items))
+
+    def items_in(self, pieces: int) -> int:
+        """About how many items so many pieces hold, whichever they are: all of them when they are all."""
+        return self.items * pieces // self.pieces
 
 
 class NewTask(Message):
@@ -36,7 +60,9 @@ class NewTask(Message):
     access: Access
     """Of the servable: its maintainers may read the task."""
     total: int | None = None
-    """Number of items of a map; None for a single run."""
+    """Number of runs of a map or a split; None for a single run."""
+    split: Split | None = None
+    """How the input was cut, when it was; there are as many runs as pieces then."""
 
 
 class TaskOutcome(Message):
@@ -47,7 +73,7 @@ class TaskOutcome(Message):
     """Encoded output or failure; empty with a `blob`."""
     blob: BlobRef | None = None
     metadata: dict[str, object] = Field(default_factory=dict)
-    """site, batch_size, timings_ms, stdout, stderr."""
+    """site, batch_size, timings_ms, stdout, stderr; `piece`, when it is that of a split's piece."""
 
 
 class TaskRecord(Message):
@@ -66,9 +92,10 @@ class TaskRecord(Message):
     finished_at: datetime | None = None
     total: int | None = None
     done: int = 0
-    """Items of a map with an outcome."""
+    """Runs of a map or a split with an outcome."""
+    split: Split | None = None
     outcome: TaskOutcome | None = None
-    """Of a single run."""
+    """Of a single run, or of the piece that made a split fail."""
 
 
 class CreateTasks(Request[Done]):
