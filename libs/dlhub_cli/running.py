@@ -18,6 +18,10 @@ Parameters = Annotated[
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.001, metavar="S", help="How long it may take, seconds.")
 ]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option("--output", metavar="NAME", help="Only this entry of the output, a dict; may be repeated."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,6 +44,7 @@ def run(
         bool, typer.Option("--debug", help="Print timings and what the model printed, too.")
     ] = False,
     timeout: Timeout = None,
+    outputs: Outputs = None,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -49,7 +54,13 @@ def run(
     keywords = parameters_of(parameters)
     with connect(url, token) as hub:
         answer = hub.run_json(
-            name, value, keywords, asynchronous=asynchronous, timeout_s=timeout, method=method
+            name,
+            value,
+            keywords,
+            asynchronous=asynchronous,
+            timeout_s=timeout,
+            method=method,
+            outputs=outputs or None,
         )
     if not asynchronous:
         print_json(answer if debug else answer.get("output"))

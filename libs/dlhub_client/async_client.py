@@ -93,16 +93,18 @@ class AsyncDLHubClient(Catalogue, Publishing):
         debug: bool = False,
         timeout_s: float | None = None,
         method: str = "run",
+        outputs: Sequence[str] | None = None,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
         debug: give `(output, metadata)`: timings, site, captured stdout and stderr.
         asynchronous: give a TaskHandle at once.
+        outputs: of an output that is a dict, only the entries with these names.
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
         if asynchronous:
-            return await self.run_async(name, inputs, parameters, timeout_s, method)
-        call = _run_call(name, inputs, parameters, timeout_s, method)
+            return await self.run_async(name, inputs, parameters, timeout_s, method, outputs)
+        call = _run_call(name, inputs, parameters, timeout_s, method, outputs)
         answer = (await self._connection.send(call)).value
         if not isinstance(answer, dict) or "output" not in answer:
             raise NotAHub(f"{self._connection.url(call.path)}: the answer to a run has no output")
@@ -115,9 +117,11 @@ class AsyncDLHubClient(Catalogue, Publishing):
         parameters: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
         method: str = "run",
+        outputs: Sequence[str] | None = None,
     ) -> TaskHandle:
         """Hand a run to the hub, which keeps it through restarts; its handle waits and cancels."""
-        call = _run_call(name, inputs, parameters, timeout_s, method, {"Prefer": "respond-async"})
+        headers = {"Prefer": "respond-async"}
+        call = _run_call(name, inputs, parameters, timeout_s, method, outputs, headers)
         reply = await self._connection.send(call)
         return TaskHandle(self._tasks, _task_id(reply.value, reply.headers))
 
@@ -129,10 +133,11 @@ class AsyncDLHubClient(Catalogue, Publishing):
         asynchronous: bool = False,
         timeout_s: float | None = None,
         method: str = "run",
+        outputs: Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """Run with JSON both ways, in which arrays are lists and times text; the whole answer of the hub."""
         headers = {"Prefer": "respond-async"} if asynchronous else None
-        call = _run_call(name, inputs, parameters, timeout_s, method, headers, as_json=True)
+        call = _run_call(name, inputs, parameters, timeout_s, method, outputs, headers, as_json=True)
         return dict((await self._connection.send(call)).value)
 
     async def run_serial(self, names: Sequence[str], inputs: Any) -> Any:
@@ -156,17 +161,21 @@ class AsyncDLHubClient(Catalogue, Publishing):
         timeout_s: float | None = None,
         bounds: Bounds | None = None,
         form: Form | None = None,
+        outputs: Sequence[str] | None = None,
     ) -> list[Any]:
         """Run a servable on each of many inputs; the outputs in the same order.
 
         on_error: "raise" the first failure and stop, or "return" each in place of its output.
         timeout_s: for the whole map; none by default.
+        outputs: of outputs that are dicts, only the entries with these names.
         """
         how = form or AsMsgpack()
-        rest = {
+        rest: dict[str, Any] = {
             "parameters": dict(parameters or {}),
             "timeout_s": min(timeout_s or MAP_REQUEST_S, MAP_REQUEST_S),
         }
+        if outputs is not None:
+            rest["outputs"] = list(outputs)
         path = method_path(name, method, "map")
 
         async def post(make_body: Any, headers: Mapping[str, str]) -> Any:
@@ -219,12 +228,15 @@ def _run_call(
     parameters: Mapping[str, Any] | None,
     timeout_s: float | None,
     method: str,
+    outputs: Sequence[str] | None,
     headers: Mapping[str, str] | None = None,
     as_json: bool = False,
 ) -> Call:
     body: dict[str, Any] = {"inputs": inputs}
     if parameters:
         body["parameters"] = dict(parameters)
+    if outputs is not None:
+        body["outputs"] = list(outputs)
     if timeout_s is not None:
         body["timeout_s"] = timeout_s
     make_body, kind = encoded(json.dumps(body).encode(), JSON) if as_json else packed(body)

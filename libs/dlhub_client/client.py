@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -70,17 +70,19 @@ class DLHubClient:
         debug: bool = False,
         timeout_s: float | None = None,
         method: str = "run",
+        outputs: Sequence[str] | None = None,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
         debug: give `(output, metadata)`: timings, site, captured stdout and stderr.
         asynchronous: give a DLHubFuture at once.
+        outputs: of an output that is a dict, only the entries with these names.
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
         if asynchronous:
-            return self.run_async(name, inputs, parameters, timeout_s, method, debug)
+            return self.run_async(name, inputs, parameters, timeout_s, method, debug, outputs)
         return self._portal.call(
-            lambda hub: hub.run(name, inputs, parameters, False, debug, timeout_s, method)
+            lambda hub: hub.run(name, inputs, parameters, False, debug, timeout_s, method, outputs)
         )
 
     def run_async(
@@ -91,9 +93,12 @@ class DLHubClient:
         timeout_s: float | None = None,
         method: str = "run",
         debug: bool = False,
+        outputs: Sequence[str] | None = None,
     ) -> DLHubFuture:
         """Hand a run to the hub, which keeps it through restarts; a future for its output."""
-        handle = self._portal.call(lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method))
+        handle = self._portal.call(
+            lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method, outputs)
+        )
         future = DLHubFuture(handle.task_id, functools.partial(self._cancel_task, handle.task_id), debug)
 
         async def watch(_: AsyncDLHubClient) -> None:

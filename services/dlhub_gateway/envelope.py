@@ -1,4 +1,4 @@
-"""The body of a run or a map: inputs, parameters, and how long it may take."""
+"""The body of a run or a map: inputs, parameters, which outputs, and how long it may take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from proto_msgs.errors import Malformed, TooLarge
 from proto_msgs.topics import LONGEST_RUN_S
 
-_FIELDS = frozenset(("inputs", "parameters", "timeout_s"))
+_FIELDS = frozenset(("inputs", "parameters", "timeout_s", "outputs"))
 _EXPECTED = 'an object such as {"inputs": ..., "parameters": {...}, "timeout_s": 60} was expected'
 
 
@@ -21,6 +21,8 @@ class Envelope:
     parameters: dict[str, Any]
     timeout_s: float | None
     """None: the hub's default."""
+    outputs: tuple[str, ...] | None = None
+    """Names of the only entries wanted of an output that is a dict; None: the whole output."""
 
 
 def read_envelope(value: Any) -> Envelope:
@@ -37,7 +39,17 @@ def read_envelope(value: Any) -> Envelope:
         parameters = {}
     elif not isinstance(parameters, dict) or not all(isinstance(name, str) for name in parameters):
         raise Malformed(f"parameters: an object of names and values was expected, not {parameters!r:.80}")
-    return Envelope(value["inputs"], parameters, _timeout(value.get("timeout_s")))
+    return Envelope(
+        value["inputs"], parameters, _timeout(value.get("timeout_s")), _outputs(value.get("outputs"))
+    )
+
+
+def _outputs(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise Malformed(f"outputs: a list of names was expected, not {value!r:.80}")
+    return tuple(dict.fromkeys(value))
 
 
 def _timeout(value: Any) -> float | None:

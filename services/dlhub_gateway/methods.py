@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -11,25 +12,36 @@ from proto_msgs import codec
 from proto_msgs.description import Method
 from proto_msgs.errors import InputMismatch
 
-_HEAD = bytes(msgpack.Packer().pack_map_header(2)) + bytes(msgpack.packb("inputs"))
+_INPUTS = bytes(msgpack.packb("inputs"))
 _PARAMETERS = bytes(msgpack.packb("parameters"))
-_NO_PARAMETERS = _PARAMETERS + codec.pack({})
+_OUTPUTS = bytes(msgpack.packb("outputs"))
+_HEAD, _HEAD_WITH_OUTPUTS = (bytes(msgpack.Packer().pack_map_header(entries)) for entries in (2, 3))
+_NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 
 
 class CompiledMethod:
     """Made once per version, used for every run."""
 
-    __slots__ = ("_checker", "_known", "name")
+    __slots__ = ("_checker", "_known", "_output", "name")
 
     def __init__(self, name: str, declared: Method) -> None:
         self.name = name
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
+        self._output = declared.output
 
-    def pack_parameters(self, parameters: dict[str, Any]) -> bytes:
-        """The second half of a payload. Raises InputMismatch for a parameter that there is not."""
-        if not parameters:
-            return _NO_PARAMETERS
+    def pack_parameters(self, parameters: dict[str, Any], outputs: Sequence[str] | None = None) -> bytes:
+        """All of a payload but the inputs, which come after it.
+
+        Raises InputMismatch for a parameter or an output that there is not.
+        """
+        if outputs is not None:
+            self._check_outputs(outputs)
+            names = _OUTPUTS + codec.pack(list(outputs))
+            return _HEAD_WITH_OUTPUTS + self._parameters(parameters) + names + _INPUTS
+        return _HEAD + self._parameters(parameters) + _INPUTS if parameters else _NO_PARAMETERS
+
+    def _parameters(self, parameters: dict[str, Any]) -> bytes:
         unknown = [name for name in parameters if name not in self._known]
         if unknown:
             known = ", ".join(sorted(self._known)) or "none"
@@ -43,7 +55,26 @@ class CompiledMethod:
         """A whole payload: checked inputs, and parameters that were packed before. Raises InputMismatch."""
         checker = self._checker
         value = checker.from_json(inputs, path) if as_json else checker.check(inputs, path)
-        return _HEAD + _pack(value, path) + parameters
+        return parameters + _pack(value, path)
+
+    def _check_outputs(self, names: Sequence[str]) -> None:
+        """What the description says of the output; what it leaves open only the worker can tell."""
+        if self._output.type == "python object":
+            return
+        if self._output.type != "dict":
+            raise InputMismatch(
+                f"outputs: the method {self.name!r} gives a value of type {self._output.type}, and only of a "
+                "dict can entries be asked for",
+                details={"path": "outputs"},
+            )
+        declared = self._output.properties or {}
+        unknown = [name for name in names if name not in declared] if declared else []
+        if unknown:
+            raise InputMismatch(
+                f"outputs: the method {self.name!r} has no output {unknown[0]!r}; it has: "
+                f"{', '.join(sorted(declared))}",
+                details={"path": "outputs"},
+            )
 
 
 def _pack(value: Any, path: str) -> bytes:

@@ -87,7 +87,7 @@ async def _call(hub: Hub, caller: Principal, request: web.Request) -> Call:
 def _read_run(body: bytes, as_json: bool, method: CompiledMethod) -> tuple[bytes, float | None]:
     """The checked payload and the timeout."""
     wanted = read_envelope(decode(body, as_json))
-    parameters = method.pack_parameters(wanted.parameters)
+    parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
     return method.pack_inputs(wanted.inputs, as_json, parameters), wanted.timeout_s
 
 
@@ -96,7 +96,7 @@ def _read_map(
 ) -> tuple[list[bytes], float | None]:
     """The checked payloads, one per run, and the timeout."""
     wanted = read_envelope(decode(body, as_json))
-    parameters = method.pack_parameters(wanted.parameters)
+    parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
     items = read_map(wanted, max_items)
     pack = method.pack_inputs
     payloads = [pack(item, as_json, parameters, f"inputs[{index}]") for index, item in enumerate(items)]

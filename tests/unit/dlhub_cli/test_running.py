@@ -26,11 +26,16 @@ def test_run_sends_json_so_that_json_forms_hold(dlhub: Run, gateway: FakeGateway
     gateway.models["ada/double:twice"] = lambda inputs, parameters: parameters["by"]
     dlhub(
         "run", "ada/double", "--input", "[1]", "--parameters", '{"by": "NaN"}', "--method", "twice",
-        "--timeout", "5",
+        "--timeout", "5", "--output", "mean", "--output", "deviation",
     )  # fmt: skip
     (seen,) = gateway.posts("/servables/ada/double/methods/twice/run")
     assert seen.headers["Content-Type"] == "application/json"
-    assert seen.value == {"inputs": [1], "parameters": {"by": "NaN"}, "timeout_s": 5.0}
+    assert seen.value == {
+        "inputs": [1],
+        "parameters": {"by": "NaN"},
+        "timeout_s": 5.0,
+        "outputs": ["mean", "deviation"],
+    }
 
 
 def test_input_comes_from_a_file_or_a_pipe(dlhub: Run, gateway: FakeGateway, tmp_path: Path) -> None:

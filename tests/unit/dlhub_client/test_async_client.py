@@ -50,6 +50,13 @@ async def test_parameters_method_and_timeout_are_sent(hub: AsyncDLHubClient, gat
     assert seen.value == {"inputs": 2, "parameters": {"by": 5}, "timeout_s": 7}
 
 
+async def test_the_names_of_wanted_outputs_are_sent(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    await hub.run("ada/double", 2, outputs=["mean"])
+    await hub.map("ada/double", [2], outputs=["mean"])
+    assert gateway.posts("/servables/ada/double/run")[0].value == {"inputs": 2, "outputs": ["mean"]}
+    assert gateway.posts("/servables/ada/double/map")[0].value["outputs"] == ["mean"]
+
+
 async def test_debug_gives_the_metadata_too(hub: AsyncDLHubClient) -> None:
     assert await hub.run("ada/double", 1, debug=True) == (2, {"run_id": "r", "site": "here"})
 
