@@ -32,6 +32,10 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     """`json`: one object per line, for machines; `text`: for people."""
+    metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Port at which a service other than the gateway answers `/metrics`; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
+    """Address of that port. The page names servables: keep it from strangers."""
 
 
 class SettingsError(Exception):
