@@ -1,4 +1,4 @@
-"""The body of a run or a map: inputs, parameters, which outputs, and how long it may take."""
+"""The body of a run or a map: inputs, parameters, which outputs, whether anew, and how long it may take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from proto_msgs.errors import Malformed, TooLarge
 from proto_msgs.topics import LONGEST_RUN_S
 
-_FIELDS = frozenset(("inputs", "parameters", "timeout_s", "outputs"))
+_FIELDS = frozenset(("inputs", "parameters", "timeout_s", "outputs", "fresh"))
 _EXPECTED = 'an object such as {"inputs": ..., "parameters": {...}, "timeout_s": 60} was expected'
 
 
@@ -23,6 +23,8 @@ class Envelope:
     """None: the hub's default."""
     outputs: tuple[str, ...] | None = None
     """Names of the only entries wanted of an output that is a dict; None: the whole output."""
+    fresh: bool = False
+    """To be computed now, whatever is remembered."""
 
 
 def read_envelope(value: Any) -> Envelope:
@@ -40,7 +42,11 @@ def read_envelope(value: Any) -> Envelope:
     elif not isinstance(parameters, dict) or not all(isinstance(name, str) for name in parameters):
         raise Malformed(f"parameters: an object of names and values was expected, not {parameters!r:.80}")
     return Envelope(
-        value["inputs"], parameters, _timeout(value.get("timeout_s")), _outputs(value.get("outputs"))
+        value["inputs"],
+        parameters,
+        _timeout(value.get("timeout_s")),
+        _outputs(value.get("outputs")),
+        _fresh(value.get("fresh")),
     )
 
 
@@ -50,6 +56,12 @@ def _outputs(value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
         raise Malformed(f"outputs: a list of names was expected, not {value!r:.80}")
     return tuple(dict.fromkeys(value))
+
+
+def _fresh(value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise Malformed(f"fresh: true or false was expected, not {value!r:.80}")
+    return bool(value)
 
 
 def _timeout(value: Any) -> float | None:

@@ -15,6 +15,7 @@ from dlhub_gateway.catalog import ask
 from dlhub_gateway.directory import Directory
 from dlhub_gateway.idempotency import Idempotency
 from dlhub_gateway.maps import SyncMaps
+from dlhub_gateway.result_cache import ResultCache
 from dlhub_gateway.runs import InteractiveRuns
 from dlhub_gateway.settings import GatewaySettings
 from dlhub_gateway.signals import Signals
@@ -45,6 +46,7 @@ class Hub:
     tokens: Tokens
     directory: Directory
     sites: SiteBook
+    results: ResultCache
     runs: InteractiveRuns
     maps: SyncMaps
     tasks: TaskDesk
@@ -93,7 +95,8 @@ def _assemble(bus: Bus, settings: GatewaySettings) -> Hub:
     blobs = BlobStore.from_url(settings.blob_url)
     transient = blobs.transient()
     sites = SiteBook()
-    runs = InteractiveRuns(bus, sites, transient, max_waiting=settings.gateway_waiting_runs)
+    results = ResultCache(settings.gateway_cache_bytes)
+    runs = InteractiveRuns(bus, sites, transient, results, max_waiting=settings.gateway_waiting_runs)
     return Hub(
         settings=settings,
         bus=bus,
@@ -102,8 +105,9 @@ def _assemble(bus: Bus, settings: GatewaySettings) -> Hub:
         tokens=Tokens(bus),
         directory=Directory(bus),
         sites=sites,
+        results=results,
         runs=runs,
-        maps=SyncMaps(runs, transient, inline_bytes=settings.inline_bytes),
+        maps=SyncMaps(runs, transient, results, inline_bytes=settings.inline_bytes),
         tasks=TaskDesk(bus, runs.publisher, runs.waker),
         idempotency=Idempotency(bus, transient),
     )

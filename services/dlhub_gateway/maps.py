@@ -6,18 +6,24 @@ that one map cannot fill a queue; within it the coalescing publisher makes large
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dlhub_gateway import outcomes
 from dlhub_gateway.directory import Resolved
+from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.negotiation import Form
-from dlhub_gateway.runs import Answered, InteractiveRuns, Pending
+from dlhub_gateway.result_cache import Answered, ResultCache
+from dlhub_gateway.runs import InteractiveRuns, Pending
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs.errors import DLHubError, Overloaded, TooLarge
 
 WINDOW = 1024
 MAX_ANSWER_BYTES = 1024 * 1024 * 1024
+PAUSE = 64
+"""After so many items others get a turn: a map whose outputs are all remembered waits for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +31,55 @@ class Map:
     """Runs of one method with the same deadline."""
 
     found: Resolved
-    method: str
+    method: CompiledMethod
     payloads: Sequence[bytes]
     deadline: float
+    fresh: bool = False
+
+
+class MapAnswer(NamedTuple):
+    """The outcomes in order, rendered; the site of the last one; how many outputs were remembered."""
+
+    items: list[bytes]
+    site: str
+    cached: int
 
 
 class SyncMaps:
     """Runs maps on behalf of callers who wait."""
 
-    def __init__(self, runs: InteractiveRuns, transient: BlobStore, *, inline_bytes: int) -> None:
+    def __init__(
+        self, runs: InteractiveRuns, transient: BlobStore, results: ResultCache, *, inline_bytes: int
+    ) -> None:
         self._runs = runs
         self._transient = transient
+        self._results = results
         self._inline_bytes = inline_bytes
 
-    async def run(self, wanted: Map, form: Form) -> tuple[list[bytes], str]:
-        """The outcomes in order, each in `form`, and the site of the last one.
+    async def run(self, wanted: Map, form: Form) -> MapAnswer:
+        """The outcomes in order, each in `form`.
 
         An input that fails is an outcome as well; only a map that is too large as a whole raises.
         """
         answers: list[bytes] = []
-        size_bytes = 0
+        size_bytes = cached = 0
         site = ""
-        window: list[Pending | DLHubError] = []
+        window: list[Pending | Answered | DLHubError] = []
         started = 0
         try:
             while len(answers) < len(wanted.payloads):
                 while started < min(len(wanted.payloads), len(answers) + WINDOW):
                     window.append(await self._start(wanted, wanted.payloads[started]))
                     started += 1
-                answer, site = await self._answer(wanted, window[len(answers)], form, site)
+                result = await _result(window[len(answers)])
+                answer = await self._answer(wanted, result, form)
+                if isinstance(result, Answered):
+                    site = result.site
+                    cached += bool(result.outcome.cached)
                 answers.append(answer)
                 size_bytes += len(answer)
+                if len(answers) % PAUSE == 0:
+                    await asyncio.sleep(0)
                 if size_bytes > MAX_ANSWER_BYTES:
                     raise TooLarge(
                         f"the first {len(answers):,} outputs have more than {MAX_ANSWER_BYTES:,} bytes; "
@@ -63,31 +87,39 @@ class SyncMaps:
                     )
         finally:
             self._runs.forget(run for run in window[len(answers) :] if isinstance(run, Pending))
-        return answers, site
+        return MapAnswer(answers, site, cached)
 
-    async def _start(self, wanted: Map, payload: bytes) -> Pending | DLHubError:
-        version_id = wanted.found.record.version_id
+    async def _start(self, wanted: Map, payload: bytes) -> Pending | Answered | DLHubError:
+        version_id, method = wanted.found.record.version_id, wanted.method
         blob = None
         if len(payload) > self._inline_bytes:
             blob, payload = await self._runs.stow(payload), b""
+        key = self._results.key_of(version_id, method, payload, blob) if method.deterministic else None
+        if key is not None and not wanted.fresh and (known := self._results.find(key)):
+            return known
         try:
-            return self._runs.start(version_id, wanted.method, payload, wanted.deadline, blob)
+            run = self._runs.start(
+                version_id, method.name, payload, wanted.deadline, blob, fresh=wanted.fresh
+            )
         except Overloaded as error:
             return error
+        run.cache_key = key
+        return run
 
-    async def _answer(
-        self, wanted: Map, run: Pending | DLHubError, form: Form, site: str
-    ) -> tuple[bytes, str]:
-        result = await run.future if isinstance(run, Pending) else run
+    async def _answer(self, wanted: Map, result: Answered | DLHubError, form: Form) -> bytes:
         if isinstance(result, DLHubError):
-            return outcomes.error_item(form, result), site
+            return outcomes.error_item(form, result)
         try:
-            return await self._render(wanted, result, form), result.site
+            return await self._render(wanted, result, form)
         except DLHubError as error:
-            return outcomes.error_item(form, error), result.site
+            return outcomes.error_item(form, error)
 
     async def _render(self, wanted: Map, answered: Answered, form: Form) -> bytes:
         outcome = answered.outcome
         packed = await outcomes.packed_body(outcome.body, outcome.blob, self._transient)
         metadata = {} if outcome.ok else outcomes.run_metadata(outcome, answered.site, 0, 0.0)
         return outcomes.item(form, outcome.ok, packed, metadata)
+
+
+async def _result(run: Pending | Answered | DLHubError) -> Answered | DLHubError:
+    return await run.future if isinstance(run, Pending) else run

@@ -22,10 +22,12 @@ _NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 class CompiledMethod:
     """Made once per version, used for every run."""
 
-    __slots__ = ("_checker", "_known", "_output", "name")
+    __slots__ = ("_checker", "_known", "_output", "deterministic", "name")
 
     def __init__(self, name: str, declared: Method) -> None:
         self.name = name
+        self.deterministic = declared.deterministic
+        """Its outputs may be remembered."""
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
         self._output = declared.output

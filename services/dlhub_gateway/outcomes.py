@@ -23,7 +23,7 @@ def run_metadata(outcome: Outcome, site: str, version: int, total_ms: float) -> 
         "run_id": outcome.run_id,
         "version": version,
         "site": site,
-        "cached": False,
+        **cache_metadata(outcome),
         "batch_size": outcome.batch_size,
         "timings_ms": {
             "queue": round(outcome.queue_ms, 3),
@@ -34,6 +34,11 @@ def run_metadata(outcome: Outcome, site: str, version: int, total_ms: float) -> 
         "stdout": outcome.stdout,
         "stderr": outcome.stderr,
     }
+
+
+def cache_metadata(outcome: Outcome) -> dict[str, Any]:
+    """Whether the output was remembered, and by whom."""
+    return {"cached": True, "cache_level": outcome.cached} if outcome.cached else {"cached": False}
 
 
 async def packed_body(body: bytes, blob: BlobRef | None, transient: BlobStore) -> bytes:

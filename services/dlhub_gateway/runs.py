@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import NamedTuple, Self
-from uuid import uuid4
+from typing import Self
 
 from dlhub_bus import Bus, RunPublisher
 from dlhub_gateway.directory import Resolved
+from dlhub_gateway.result_cache import Answered, ResultCache
 from dlhub_gateway.sites import SiteBook
 from dlhub_gateway.waking import Waker
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import DeadlineExceeded, DLHubError, Malformed, Overloaded, Unavailable
-from proto_msgs.runs import Outcome, Run, unpack_results
+from proto_msgs.runs import Run, unpack_results
 from proto_msgs.topics import Lane
 
 logger = logging.getLogger(__name__)
@@ -32,27 +33,28 @@ SWEEP_S = 0.1
 LATE = "the run did not end before its deadline; give it a longer timeout_s, or run it asynchronously"
 
 
-class Answered(NamedTuple):
-    """An outcome has come; it may be a failure of the model."""
-
-    outcome: Outcome
-    site: str
+Tell = Callable[[Answered | DLHubError], None]
+"""Told once what became of a run. Errors are results here, not exceptions: a map collects them."""
 
 
 class Pending:
     """A run that somebody waits for."""
 
-    __slots__ = ("answer_key", "deadline", "future", "run_id", "version_id")
+    __slots__ = ("answer_key", "deadline", "future", "run_id", "tell", "version_id")
 
-    def __init__(
-        self, run_id: str, version_id: str, deadline: float, future: asyncio.Future[Answered | DLHubError]
-    ) -> None:
+    def __init__(self, run_id: str, version_id: str, deadline: float, tell: Tell | None) -> None:
         self.run_id = run_id
         self.version_id = version_id
         self.deadline = deadline
-        self.future = future
-        """Errors are results here, not exceptions: a map collects them."""
         self.answer_key = b""
+        if tell is None:
+            self.future: asyncio.Future[Answered | DLHubError] = asyncio.get_running_loop().create_future()
+            tell = self._resolve
+        self.tell = tell
+
+    def _resolve(self, result: Answered | DLHubError) -> None:
+        if not self.future.done():
+            self.future.set_result(result)
 
     async def answer(self) -> Answered:
         """The outcome. Raises when there is none: lost connection, full queue, deadline."""
@@ -65,13 +67,19 @@ class Pending:
 class InteractiveRuns:
     """Runs that wait for their outcomes in this process; an asynchronous context manager."""
 
-    def __init__(self, bus: Bus, sites: SiteBook, transient: BlobStore, *, max_waiting: int) -> None:
+    def __init__(
+        self, bus: Bus, sites: SiteBook, transient: BlobStore, results: ResultCache, *, max_waiting: int
+    ) -> None:
         self.publisher = RunPublisher(bus.transport, self._refused)
         self.waker = Waker(bus, sites, self._versions_waiting)
         self._sites = sites
         self._transient = transient
+        self._results = results
         self._max_waiting = max_waiting
         self._pending: dict[str, Pending] = {}
+        self._prefix = secrets.token_hex(8)
+        """Run ids are this and a number: no other gateway has them, and they cost nothing."""
+        self._started = 0
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
         bus.on_results = self.receive
@@ -104,7 +112,14 @@ class InteractiveRuns:
         return await self._transient.put(payload)
 
     def start(
-        self, version_id: str, method: str, payload: bytes, deadline: float, blob: BlobRef | None = None
+        self,
+        version_id: str,
+        method: str,
+        payload: bytes,
+        deadline: float,
+        blob: BlobRef | None = None,
+        *,
+        fresh: bool = False,
     ) -> Pending:
         """Publish a run at the end of this turn. Raises Overloaded."""
         if len(self._pending) >= self._max_waiting:
@@ -112,9 +127,10 @@ class InteractiveRuns:
                 f"{self._max_waiting:,} runs wait in this gateway already; try again, or run asynchronously",
                 retry_after_s=1,
             )
-        pending = Pending(uuid4().hex, version_id, deadline, self._loop.create_future())
+        self._started += 1
+        pending = Pending(f"{self._prefix}{self._started:016x}", version_id, deadline, tell)
         self._pending[pending.run_id] = pending
-        run = Run(run_id=pending.run_id, payload=payload, deadline=deadline, blob=blob)
+        run = Run(run_id=pending.run_id, payload=payload, deadline=deadline, blob=blob, fresh=fresh)
         pending.answer_key = self.publisher.add(version_id, method, Lane.INTERACTIVE, run)
         self.waker.want(version_id)
         if self._sweeper is None:
@@ -135,6 +151,8 @@ class InteractiveRuns:
             if not hmac.compare_digest(pending.answer_key, batch.answer_key):
                 logger.warning("Result refused", extra={"action": "result_refused", "site": batch.site})
                 return
+            if pending.cache_key is not None:
+                self._results.keep(pending.cache_key, outcome, batch.site)
             self._settle(pending, Answered(outcome, batch.site))
 
     def forget(self, runs: Iterable[Pending]) -> None:
@@ -144,8 +162,7 @@ class InteractiveRuns:
 
     def _settle(self, pending: Pending, result: Answered | DLHubError) -> None:
         del self._pending[pending.run_id]
-        if not pending.future.done():
-            pending.future.set_result(result)
+        pending.tell(result)
 
     def _refused(self, run: Run, error: DLHubError) -> None:
         """The broker did not take a run."""

@@ -33,6 +33,8 @@ class GatewaySettings(ServiceSettings):
     """Interactive runs that one process waits for; more are refused with 429."""
     gateway_run_timeout_s: float = Field(default=60.0, gt=0, le=LONGEST_RUN_S)
     """How long an interactive run may take when the request does not say."""
+    gateway_cache_bytes: int = Field(default=64 * MEBIBYTE, ge=0)
+    """Memory of each process for small outputs of methods declared deterministic; 0: none."""
     gateway_task_timeout_s: float = Field(default=LONGEST_RUN_S, gt=0, le=LONGEST_RUN_S)
     """How long a task may take, waiting included, when the request does not say."""
 
