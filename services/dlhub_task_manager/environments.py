@@ -10,8 +10,11 @@ from pathlib import Path
 
 from dlhub_build.venv import materialise
 from dlhub_runtime.blobs import BlobStore
-from dlhub_task_manager.executor import LocalProcesses, ServableExecutor, WorkerCommand
+from dlhub_task_manager.executors.base import Executor
+from dlhub_task_manager.executors.blocks import LocalProcesses
+from dlhub_task_manager.executors.servable import ServableExecutor, WorkerCommand
 from dlhub_task_manager.fleet import KEPT_FOLDERS
+from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable
 from proto_msgs.servables import VersionRecord
 
@@ -26,8 +29,13 @@ def version_folder(root: Path, version_id: str) -> Path:
 
 
 async def prepare_executor(
-    version: VersionRecord, *, blobs: BlobStore, environments_dir: Path, folder: Path, endpoint: str
-) -> ServableExecutor:
+    version: VersionRecord,
+    *,
+    blobs: BlobStore,
+    environments_dir: Path,
+    folder: Path,
+    switchboard: Switchboard,
+) -> Executor:
     """Make the version's environment ready on this machine, and an executor that starts workers in it.
 
     Raises Unavailable when the version has no environment; whatever `materialise` raises.
@@ -42,10 +50,9 @@ async def prepare_executor(
         shim=paths.shim_dir,
         servable=paths.files_dir,
         description=home / "dlhub.json",
-        endpoint=endpoint,
     )
     label = f"{version.version_id[:8]}-{secrets.token_hex(3)}"
-    return ServableExecutor(label, LocalProcesses(home / BLOCKS), command, home)
+    return ServableExecutor(label, LocalProcesses(home / BLOCKS), command, home, switchboard)
 
 
 def _make_home(version: VersionRecord, home: Path) -> None:

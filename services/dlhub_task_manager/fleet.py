@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dlhub_task_manager.cache import InferenceCache
-from dlhub_task_manager.executor import ServableExecutor
+from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.replica import Replica, ReplicaOwner, ReplicaState
 from dlhub_task_manager.site_file import Liveness
-from dlhub_task_manager.switchboard import Switchboard
 
 logger = logging.getLogger(__name__)
 
-Prepare = Callable[[], Awaitable[ServableExecutor]]
+Prepare = Callable[[], Awaitable[Executor]]
 """Makes the version's environment ready at this site; called before the first replica starts."""
 KEPT_FOLDERS = 5
 """Folders of ended replicas that are kept per version, for `dlhub logs`."""
@@ -28,7 +27,6 @@ KEPT_FOLDERS = 5
 class Ground:
     """What the fleets of a site share."""
 
-    switchboard: Switchboard
     liveness: Liveness
     tasks: asyncio.TaskGroup
     cache: InferenceCache = field(default_factory=lambda: InferenceCache(0))
@@ -42,13 +40,12 @@ class Fleet:
         self._ground = ground
         self._prepare = prepare
         self._prepared = asyncio.Lock()
-        self._executor: ServableExecutor | None = None
+        self._executor: Executor | None = None
         self._owner = owner
         self._launching = 0
         self.replicas: dict[str, Replica] = {}
         self.ended: list[tuple[str, Path]] = []
         """Ids and folders of replicas that have ended, oldest first."""
-        self._numbers = itertools.count()
 
     def count(self, *states: ReplicaState) -> int:
         """How many replicas are in one of `states`."""
@@ -73,22 +70,32 @@ class Fleet:
         self._ground.tasks.create_task(self._start(on_failed))
 
     async def _start(self, on_failed: Callable[[str], None]) -> None:
+        born: list[Replica] = []
         try:
             executor = await self._ready_executor()
-            block_id = await asyncio.to_thread(executor.launch)
+            await executor.launch(partial(self._add, executor, born))
         except Exception as error:
             logger.warning("Block not started", extra={"action": "block_failed", "error": str(error)})
+            for replica in born:
+                self.end(replica)
             on_failed(str(error))
             return
         finally:
-            self._launching -= 1
-        replica_id = executor.replica_id(block_id)
-        replica = Replica(replica_id, block_id, executor.folder / replica_id, self._owner)
-        self.replicas[replica_id] = replica
-        self._ground.switchboard.expect(replica_id, replica)
-        logger.info("Replica starts", extra={"action": "replica_start", "replica": replica_id})
+            if not born:
+                self._launching -= 1
+        for replica in born:
+            if replica.state is ReplicaState.ENDED:
+                await self._clear_away(replica)  # it was ended while its block was being started
 
-    async def _ready_executor(self) -> ServableExecutor:
+    def _add(self, executor: Executor, born: list[Replica], replica_id: str) -> Replica:
+        replica = Replica(replica_id, executor, executor.folder / replica_id, self._owner)
+        born.append(replica)
+        self._launching -= 1
+        self.replicas[replica_id] = replica
+        logger.info("Replica starts", extra={"action": "replica_start", "replica": replica_id})
+        return replica
+
+    async def _ready_executor(self) -> Executor:
         """The environment is made ready once, by whoever comes first."""
         async with self._prepared:
             if self._executor is None:
@@ -101,19 +108,15 @@ class Fleet:
             return
         replica.state = ReplicaState.ENDED
         del self.replicas[replica.replica_id]
-        self._ground.switchboard.forget(replica.replica_id)
         self.ended.append((replica.replica_id, replica.folder))
         logger.info("Replica ends", extra={"action": "replica_end", "replica": replica.replica_id})
         self._ground.tasks.create_task(self._clear_away(replica))
 
     async def _clear_away(self, replica: Replica) -> None:
-        if self._executor is not None:
-            try:
-                await asyncio.to_thread(self._executor.end, replica.block_id)
-            except Exception:  # the provider's own troubles; the worker ends by itself when it hears nothing
-                logger.exception(
-                    "Block not ended", extra={"action": "end_failed", "replica": replica.replica_id}
-                )
+        try:
+            await replica.executor.end(replica.replica_id)
+        except Exception:  # the provider's own troubles; the worker ends by itself when it hears nothing
+            logger.exception("Block not ended", extra={"action": "end_failed", "replica": replica.replica_id})
         while len(self.ended) > KEPT_FOLDERS:
             _, folder = self.ended.pop(0)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -125,7 +128,7 @@ class Fleet:
         for replica in self.replicas.values():
             loaded = replica.state in (ReplicaState.READY, ReplicaState.STOPPING)
             bound = liveness.heartbeat_s if loaded else liveness.loading_heartbeat_s
-            if self._ground.switchboard.silence_s(replica.replica_id) > bound:
+            if replica.executor.silence_s(replica.replica_id) > bound:
                 silent.append((replica, f"nothing was heard from it for {bound:g} s"))
         return silent
 
@@ -133,9 +136,9 @@ class Fleet:
         """Replicas whose block ended before their worker said anything, and what the block printed."""
         if self._executor is None or not self.count(ReplicaState.STARTING):
             return []
-        ended = await asyncio.to_thread(self._executor.ended)
+        ended = await self._executor.ended()
         return [
             (replica, words)
             for replica in self.replicas.values()
-            if replica.state is ReplicaState.STARTING and (words := ended.get(replica.block_id)) is not None
+            if replica.state is ReplicaState.STARTING and (words := ended.get(replica.replica_id)) is not None
         ]

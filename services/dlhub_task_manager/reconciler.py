@@ -18,6 +18,7 @@ from dlhub_task_manager.intake import Intake, Site
 from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.settings import Settings
 from dlhub_task_manager.site_file import SiteFile
+from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import DLHubError
 from proto_msgs.sites import ListWishes, SiteHeartbeat, SiteLimits, Wish
 from proto_msgs.tasks import TaskCancelled
@@ -42,11 +43,14 @@ class Served:
 class Reconciler:
     """Owns everything that is served at this site."""
 
-    def __init__(self, settings: Settings, site_file: SiteFile, site: Site, ground: Ground) -> None:
+    def __init__(
+        self, settings: Settings, site_file: SiteFile, site: Site, ground: Ground, switchboard: Switchboard
+    ) -> None:
         self._settings = settings
         self._site_file = site_file
         self._site = site
         self._ground = ground
+        self._switchboard = switchboard
         self._wanted: set[str] = set()
         self._look = asyncio.Event()
         self.served: dict[str, Served] = {}
@@ -126,7 +130,7 @@ class Reconciler:
                 blobs=self._site.blobs,
                 environments_dir=self._settings.environments_dir,
                 folder=self._settings.task_manager_dir,
-                endpoint=self._ground.switchboard.endpoint,
+                switchboard=self._switchboard,
             ),
             min(limit, limits.max_replicas),
             self._capacity_changed,

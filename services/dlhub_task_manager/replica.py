@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.runs import RunState
 from proto_msgs.worker import Failure, Outcome
 
@@ -53,7 +54,7 @@ class Replica:
     """A worker of one version; listens to what the worker says."""
 
     replica_id: str
-    block_id: str
+    executor: Executor
     folder: Path
     owner: ReplicaOwner
     state: ReplicaState = ReplicaState.STARTING
@@ -93,11 +94,12 @@ class Replica:
             self.owner.replica_ready(self)
 
     def on_unloadable(self, why: Failure) -> None:
-        self.owner.replica_unloadable(self, why)
+        if self.state is not ReplicaState.ENDED:
+            self.owner.replica_unloadable(self, why)
 
     def on_done(self, batch_id: int, outcomes: list[Outcome], last: bool) -> None:
         batch = next((b for b in self.batches if b.batch_id == batch_id), None)
-        if batch is None:
+        if batch is None or self.state is ReplicaState.ENDED:
             return
         if last:
             self.batches.remove(batch)

@@ -49,12 +49,11 @@ async def serve(settings: Settings) -> None:
         blobs = BlobStore.from_url(settings.blob_url).transient()
         site = Site(site_file.name, bus, blobs, settings.inline_bytes, group)
         ground = Ground(
-            switchboard=switchboard,
             liveness=site_file.liveness,
             tasks=group,
             cache=InferenceCache(settings.site_cache_bytes),
         )
-        reconciler = Reconciler(settings, site_file, site, ground)
+        reconciler = Reconciler(settings, site_file, site, ground, switchboard)
         await _work_until_cancelled(settings, site_file, bus, reconciler)
 
 

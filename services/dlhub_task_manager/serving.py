@@ -104,7 +104,7 @@ class Serving:
         batch = Batch(next(self._numbers), runs, states[0].alone, time.monotonic())
         replica.batches.append(batch)
         self._last_busy = time.monotonic()
-        sent = self._ground.switchboard.send_batch(
+        sent = replica.executor.send(
             replica.replica_id,
             batch.batch_id,
             states[0].method,
@@ -208,7 +208,7 @@ class Serving:
                 self.lines.remove(state)
             return
         state.stop_by = time.monotonic() + self._ground.liveness.grace_s
-        self._ground.switchboard.cancel(replica.replica_id, state.run.run_id)
+        replica.executor.cancel(replica.replica_id, state.run.run_id)
 
     def cancel(self, state: RunState) -> None:
         """Somebody cancelled the task."""
@@ -300,7 +300,7 @@ class Serving:
 
     def _finish_stopping(self, replica: Replica) -> None:
         if replica.state is ReplicaState.STOPPING and not replica.batches:
-            self._ground.switchboard.stop(replica.replica_id)
+            replica.executor.stop(replica.replica_id)
             self.fleet.end(replica)
 
     def take_waiting(self) -> list[RunState]:

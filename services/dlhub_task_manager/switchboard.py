@@ -18,25 +18,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from dlhub_task_manager.executors.base import ReplicaListener
 from proto_msgs import worker
-from proto_msgs.worker import Failure, Outcome, Run
+from proto_msgs.worker import Run
 
 logger = logging.getLogger(__name__)
-
-
-class ReplicaListener(Protocol):
-    """Told of what one replica's worker says."""
-
-    def on_hello(self, info: dict[str, Any]) -> None: ...
-    def on_ready(self, load_s: float) -> None: ...
-    def on_unloadable(self, why: Failure) -> None: ...
-    def on_done(self, batch_id: int, outcomes: list[Outcome], last: bool) -> None: ...
-    def on_gone(self) -> None: ...
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.runs import RunState
 from dlhub_task_manager.serving import Serving
@@ -54,27 +55,33 @@ def version(version_id: str | None = None) -> VersionRecord:
     )
 
 
-class FakeSwitchboard:
-    """Remembers what was sent to whom."""
+class FakeExecutor(Executor):
+    """Starts nothing, and says that it did; remembers what was sent to whom."""
 
-    endpoint = "ipc://nowhere"
+    capabilities = Capabilities(cancels_running=True, loss_noticed_s=1.0)
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path, prefix: str = "r") -> None:
+        self.folder = folder
+        self.launched = 0
         self.batches: list[tuple[str, int, list[str]]] = []
         self.cancelled: list[str] = []
         self.stopped: list[str] = []
         self.silence: dict[str, float] = {}
+        self.dead: dict[str, str] = {}
+        self.fails_with: Exception | None = None
+        self.closed = False
+        self._prefix = prefix
 
-    def expect(self, replica_id: str, listener: Any) -> None:
-        self.silence.setdefault(replica_id, 0.0)
+    async def launch(self, listen: Listen) -> str:
+        if self.fails_with:
+            raise self.fails_with
+        self.launched += 1
+        replica_id = f"{self._prefix}{self.launched}"
+        self.silence[replica_id] = 0.0
+        listen(replica_id)
+        return replica_id
 
-    def forget(self, replica_id: str) -> None:
-        self.silence.pop(replica_id, None)
-
-    def silence_s(self, replica_id: str) -> float:
-        return self.silence[replica_id]
-
-    def send_batch(self, replica_id: str, batch_id: int, method: str, runs: list[Any]) -> bool:
+    def send(self, replica_id: str, batch_id: int, method: str, runs: list[Any]) -> bool:
         self.batches.append((replica_id, batch_id, [run[0] for run in runs]))
         return True
 
@@ -84,30 +91,17 @@ class FakeSwitchboard:
     def stop(self, replica_id: str) -> None:
         self.stopped.append(replica_id)
 
+    async def end(self, replica_id: str) -> None:
+        self.dead.pop(replica_id, None)
 
-class FakeExecutor:
-    """Starts nothing, and says that it did."""
+    def silence_s(self, replica_id: str) -> float:
+        return self.silence[replica_id]
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.launched = 0
-        self.dead: dict[str, str] = {}
-        self.fails_with: Exception | None = None
-
-    def replica_id(self, block_id: str) -> str:
-        return f"r{block_id}"
-
-    def launch(self) -> str:
-        if self.fails_with:
-            raise self.fails_with
-        self.launched += 1
-        return str(self.launched)
-
-    def end(self, block_id: str) -> None:
-        self.dead.pop(block_id, None)
-
-    def ended(self) -> dict[str, str]:
+    async def ended(self) -> dict[str, str]:
         return dict(self.dead)
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 @dataclass
@@ -115,7 +109,6 @@ class Stage:
     """What a test needs at hand."""
 
     serving: Serving
-    switchboard: FakeSwitchboard
     executor: FakeExecutor
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
@@ -151,7 +144,7 @@ class Stage:
 
     def answer(self, index: int = -1, *, run_s: float = 1e-6, last: bool = True) -> None:
         """The replica of the batch that was sent as number `index` answers all of it."""
-        replica_id, batch_id, run_ids = self.switchboard.batches[index]
+        replica_id, batch_id, run_ids = self.executor.batches[index]
         outcomes: list[Any] = [(run_id, True, codec.pack("ok"), run_s, "", "") for run_id in run_ids]
         self.serving.fleet.replicas[replica_id].on_done(batch_id, outcomes, last)
 
@@ -161,7 +154,7 @@ class Stage:
     @property
     def sent(self) -> list[list[str]]:
         """Run ids of each batch, in the order of sending."""
-        return [run_ids for _, _, run_ids in self.switchboard.batches]
+        return [run_ids for _, _, run_ids in self.executor.batches]
 
     def code(self, run_id: str) -> str:
         """The code of a run's failure."""
@@ -170,12 +163,12 @@ class Stage:
 
 
 def build_stage(folder: Path, group: asyncio.TaskGroup, **policy: Any) -> Stage:
-    switchboard, executor = FakeSwitchboard(), FakeExecutor(folder)
-    ground = Ground(switchboard=switchboard, liveness=Liveness(grace_s=0.0), tasks=group)  # type: ignore[arg-type]
+    executor = FakeExecutor(folder)
+    ground = Ground(liveness=Liveness(grace_s=0.0), tasks=group)
 
     async def prepare() -> Any:
         return executor
 
     wish = Wish(version=version(), deployment=Deployment(**policy))
     serving = Serving(wish, ground, prepare, 4, lambda _: None)
-    return Stage(serving, switchboard, executor)
+    return Stage(serving, executor)

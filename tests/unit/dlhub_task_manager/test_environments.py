@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from dlhub_build.venv import EnvironmentPaths
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager import environments
 from dlhub_task_manager.environments import prepare_executor, version_folder
-from dlhub_task_manager.executor import ServableExecutor
+from dlhub_task_manager.executors.servable import ServableExecutor
 from proto_msgs.blobs import BlobRef
 from proto_msgs.environment import Environment
 from proto_msgs.errors import Unavailable
@@ -27,6 +28,8 @@ BUILT = version("v1").model_copy(
     }
 )
 
+SWITCHBOARD: Any = SimpleNamespace(endpoint="ipc:///tmp/x.sock")
+
 
 @pytest.fixture(autouse=True)
 def materialised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,22 +40,25 @@ def materialised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def prepare(folder: Path) -> ServableExecutor:
-    return await prepare_executor(
+    executor = await prepare_executor(
         BUILT,
         blobs=BlobStore.from_url("memory://"),
         environments_dir=folder,
         folder=folder,
-        endpoint="ipc:///tmp/x.sock",
+        switchboard=SWITCHBOARD,
     )
+    assert isinstance(executor, ServableExecutor)
+    return executor
 
 
 async def test_the_worker_finds_its_description_and_inherits_nothing(tmp_path: Path) -> None:
     executor = await prepare(tmp_path)
-    command = executor._get_launch_command("7")
+    executor._workers.next_replica = "replica-7"
+    command = executor._workers._get_launch_command("7")
     home = version_folder(tmp_path, "v1")
     assert command.startswith("exec env -i ")
     assert f"--description {home}/dlhub.json" in command
-    assert f"--replica {executor.replica_id('7')}" in command
+    assert "--replica replica-7" in command
     assert json.loads((home / "servable.json").read_text()) == {"servable": "ada/test", "version": 1}
 
 
@@ -76,5 +82,5 @@ async def test_a_version_without_an_environment_cannot_be_served(tmp_path: Path)
             blobs=BlobStore.from_url("memory://"),
             environments_dir=tmp_path,
             folder=tmp_path,
-            endpoint="",
+            switchboard=SWITCHBOARD,
         )

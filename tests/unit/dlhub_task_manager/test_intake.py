@@ -196,7 +196,7 @@ async def test_large_inputs_are_fetched_and_large_outputs_left_in_the_store(hub:
     (state,) = hub.intake._site.held.values()
     assert state.payload == b"large inputs"
     large = codec.pack("x" * 5000)
-    replica_id, batch_id, _ = hub.stage.switchboard.batches[-1]
+    replica_id, batch_id, _ = hub.stage.executor.batches[-1]
     hub.stage.serving.fleet.replicas[replica_id].on_done(batch_id, [("a", True, large, 0.0, "", "")], True)
     outcome = await hub.next(hub.replies)
     assert outcome.body == b""
@@ -213,7 +213,7 @@ async def test_an_output_that_cannot_be_kept_fails_the_run(
     await hub.stage.replica()
     await hub.publish(Lane.INTERACTIVE, "a")
     await hub.until_sent("a")
-    replica_id, batch_id, _ = hub.stage.switchboard.batches[-1]
+    replica_id, batch_id, _ = hub.stage.executor.batches[-1]
     large: Any = [("a", True, codec.pack("x" * 5000), 0.0, "", "")]
     hub.stage.serving.fleet.replicas[replica_id].on_done(batch_id, large, True)
     outcome = await hub.next(hub.replies)
@@ -243,7 +243,7 @@ async def test_a_killer_among_tasks_is_the_only_dead_letter(hub: Hub) -> None:
     lost = 0
     done: set[str] = set()
     while len(done) < 7 or lost < 2:
-        replica_id, _, run_ids = hub.stage.switchboard.batches[-1]
+        replica_id, _, run_ids = hub.stage.executor.batches[-1]
         if replica_id not in hub.stage.serving.fleet.replicas:
             await hub.stage.replica()
         elif "t3" in run_ids:
@@ -286,7 +286,7 @@ async def test_a_cancel_that_was_missed_while_the_broker_was_away_ends_the_run(h
     transport.lose()
     hub.skip.add("a")
     transport.restore()
-    await hub.until(lambda: hub.stage.switchboard.cancelled == ["a"])
+    await hub.until(lambda: hub.stage.executor.cancelled == ["a"])
     await hub.all_settled()
     assert await hub.depth(Lane.DURABLE) == 0
 

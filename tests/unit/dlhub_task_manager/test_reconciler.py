@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.dlhub_task_manager.stage import FakeExecutor, FakeSwitchboard, Stage, version
+from unit.dlhub_task_manager.stage import FakeExecutor, Stage, version
 
 from dlhub_bus import Bus, MemoryBroker, MemoryTransport
 from dlhub_runtime.blobs import BlobStore
@@ -27,13 +27,15 @@ from proto_msgs.sites import Deployment, ListWishes, Wish, Wishes
 from proto_msgs.tasks import TaskCancelled
 from proto_msgs.topics import service_queue
 
+NOBODY: Any = None
+"""The fake executors need no switchboard."""
+
 
 class World:
     """A reconciler at work, and the catalog that tells it what is wished."""
 
-    def __init__(self, reconciler: Reconciler, switchboard: FakeSwitchboard, folder: Path) -> None:
+    def __init__(self, reconciler: Reconciler, folder: Path) -> None:
         self.reconciler = reconciler
-        self.switchboard = switchboard
         self.folder = folder
         self.wished: dict[str, Wish] = {}
         self.asked: list[ListWishes] = []
@@ -79,12 +81,10 @@ class World:
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(module, "TICK_S", 0.005)
     monkeypatch.setattr(module, "BACKLOG_S", 0.01)
-    broker, switchboard = MemoryBroker(), FakeSwitchboard()
+    broker = MemoryBroker()
 
     async def prepare(record: VersionRecord, **_: Any) -> Any:
-        executor = FakeExecutor(tmp_path)
-        executor.replica_id = lambda block: f"{record.version_id}-{block}"  # type: ignore[method-assign]
-        return executor
+        return FakeExecutor(tmp_path, f"{record.version_id}-")
 
     monkeypatch.setattr(module, "prepare_executor", prepare)
     settings = Settings(
@@ -100,9 +100,9 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         far = await enter(Bus(await enter(MemoryTransport(broker, "catalog")), origin="catalog"))
         group = await enter(asyncio.TaskGroup())
         site = Site("local", bus, BlobStore.from_url("memory://"), 1000, group)
-        ground = Ground(switchboard=switchboard, liveness=site_file.liveness, tasks=group)  # type: ignore[arg-type]
-        reconciler = Reconciler(settings, site_file, site, ground)
-        world = World(reconciler, switchboard, tmp_path)
+        ground = Ground(liveness=site_file.liveness, tasks=group)
+        reconciler = Reconciler(settings, site_file, site, ground, NOBODY)
+        world = World(reconciler, tmp_path)
         tasks = [
             group.create_task(far.serve(service_queue("catalog"), {ListWishes: world.list_wishes})),
             group.create_task(reconciler.reconcile_forever()),
@@ -187,7 +187,7 @@ async def test_a_cancelled_tasks_runs_are_ended(world: World) -> None:
     world.reconciler.want(record.version_id)
     await world.until_ready(record)
     serving = world.serving(record)
-    stage = Stage(serving, world.switchboard, FakeExecutor(world.folder))
+    stage = Stage(serving, FakeExecutor(world.folder))
     states = stage.give("task:0", "task:1", "other", durable=True)
     for state in states:
         world.reconciler._site.held[state.run.run_id] = state

@@ -132,7 +132,7 @@ async def test_partial_answers_are_heard(stage: Stage) -> None:
     stage.give("warm")
     stage.answer()
     stage.give("a", "b")
-    replica_id, batch_id, _ = stage.switchboard.batches[-1]
+    replica_id, batch_id, _ = stage.executor.batches[-1]
     replica = stage.serving.fleet.replicas[replica_id]
     replica.on_done(batch_id, [("a", True, codec.pack(1), 0.0, "", "")], False)
     stage.lose(first)
@@ -162,7 +162,7 @@ async def test_a_block_that_ends_before_its_worker_speaks_counts_as_a_failed_sta
     stage.serving.fleet.start(stage.serving._start_failed)
     while not stage.serving.fleet.replicas:
         await asyncio.sleep(0)
-    stage.executor.dead["1"] = "python: No such file or directory"
+    stage.executor.dead["r1"] = "python: No such file or directory"
     await stage.serving.scale(room=0)
     assert "No such file" in stage.serving.report().trouble
     assert not stage.serving.fleet.replicas
@@ -196,7 +196,7 @@ async def test_a_run_that_outlives_its_deadline_frees_the_caller_and_ends_the_re
     object.__setattr__(state.run, "deadline", 0.0)
     stage.serving.tick()
     assert stage.code("stuck") == "deadline_exceeded"
-    assert stage.switchboard.cancelled == ["stuck"]
+    assert stage.executor.cancelled == ["stuck"]
     stage.serving.tick()  # the grace is over
     assert replica_id not in stage.serving.fleet.replicas
 
@@ -232,25 +232,25 @@ async def test_a_run_that_is_cancelled_while_it_waits_is_never_sent(stage: Stage
     stage.serving.cancel(state)
     stage.answer()
     assert stage.sent == [["busy"]]
-    assert stage.switchboard.cancelled == []
+    assert stage.executor.cancelled == []
 
 
 async def test_a_silent_replica_is_lost(stage: Stage) -> None:
     replica_id = await stage.replica()
-    stage.switchboard.silence[replica_id] = 14.0
+    stage.executor.silence[replica_id] = 14.0
     stage.serving.tick()
     assert replica_id in stage.serving.fleet.replicas
-    stage.switchboard.silence[replica_id] = 16.0
+    stage.executor.silence[replica_id] = 16.0
     stage.serving.tick()
     assert replica_id not in stage.serving.fleet.replicas
 
 
 async def test_a_replica_that_loads_may_be_silent_for_longer(stage: Stage) -> None:
     replica_id = await stage.replica(ready=False)
-    stage.switchboard.silence[replica_id] = 59.0
+    stage.executor.silence[replica_id] = 59.0
     stage.serving.tick()
     assert replica_id in stage.serving.fleet.replicas
-    stage.switchboard.silence[replica_id] = 61.0
+    stage.executor.silence[replica_id] = 61.0
     stage.serving.tick()
     assert replica_id not in stage.serving.fleet.replicas
 
@@ -264,7 +264,7 @@ async def test_retiring_lets_a_replica_finish(stage: Stage) -> None:
     assert stage.sent == [["a"]]
     stage.answer()
     assert stage.outcomes["a"].ok
-    assert stage.switchboard.stopped == [replica_id]
+    assert stage.executor.stopped == [replica_id]
     assert replica_id not in stage.serving.fleet.replicas
 
 
@@ -302,7 +302,7 @@ async def test_loading_is_told_from_waiting(stage: Stage) -> None:
 async def test_a_provider_that_cannot_end_a_block_does_not_end_the_task_manager(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(block_id: str) -> None:
+    async def refuse(replica_id: str) -> None:
         raise RuntimeError("scancel: not today")
 
     stage.executor.end = refuse  # type: ignore[method-assign]

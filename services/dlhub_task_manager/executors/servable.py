@@ -1,0 +1,152 @@
+"""`ServableExecutor`: Parsl starts the blocks, our workers connect back and speak batches.
+
+A block holds one replica: a worker inside the version's own environment, which needs no Parsl and
+no particular Python. Runs do not go through Parsl at all; what Parsl gives is the providers: the
+same executor starts blocks as local processes or as jobs of a cluster's scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shlex
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from parsl.executors.status_handling import BlockProviderExecutor
+from parsl.utils import RepresentationMixin
+
+from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
+from dlhub_task_manager.executors.blocks import Blocks
+from dlhub_task_manager.switchboard import Switchboard
+from proto_msgs.errors import Unavailable
+from proto_msgs.worker import Run
+
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerCommand:
+    """What is needed to start a worker for one version."""
+
+    python: Path
+    """Interpreter of the version's environment."""
+    shim: Path
+    """Folder that holds the shim."""
+    servable: Path
+    """Folder of the published files."""
+    description: Path
+    """The version's dlhub.json."""
+
+    def words(self, endpoint: str, replica_id: str, folder: Path) -> list[str]:
+        """The command of one worker, which connects to `endpoint`; it inherits no variable."""
+        variables = {
+            "PATH": f"{self.python.parent}:{PATH}",
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "LANG": "C.UTF-8",
+        }
+        scrubbed = ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
+        worker = [str(self.python), "-I", str(self.shim / "run_worker.py")]
+        options = {
+            "--endpoint": endpoint,
+            "--replica": replica_id,
+            "--servable": str(self.servable),
+            "--description": str(self.description),
+            "--folder": str(folder),
+        }
+        return [*scrubbed, *worker, *(part for option in options.items() for part in option)]
+
+
+class WorkerBlocks(BlockProviderExecutor, RepresentationMixin):
+    """What Parsl needs to know to start a worker in a block: the command."""
+
+    def __init__(
+        self, label: str, provider: Any, command: WorkerCommand, endpoint: str, folder: Path
+    ) -> None:
+        super().__init__(provider=provider, block_error_handler=False)
+        self.label = label
+        self.command = command
+        self.endpoint = endpoint
+        self.folder = folder
+        self.next_replica = ""
+        """Id of the replica whose block is asked for next."""
+
+    def submit(
+        self, func: Any, resource_specification: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        """Runs reach replicas through the task manager's switchboard, in batches, never one by one."""
+        raise Unavailable("submit runs to the hub's queues, not to the executor")
+
+    def outstanding(self) -> int:
+        return 0
+
+    @property
+    def workers_per_node(self) -> int:
+        return 1
+
+    def _get_launch_command(self, block_id: str) -> str:
+        folder = self.folder / self.next_replica
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return "exec " + shlex.join(self.command.words(self.endpoint, self.next_replica, folder))
+
+    def shutdown(self) -> None:
+        """Nothing runs but the blocks."""
+
+
+class ServableExecutor(Executor):
+    """Replicas that connect to the switchboard by themselves."""
+
+    capabilities = Capabilities(cancels_running=True, loss_noticed_s=2.0)
+
+    def __init__(
+        self, label: str, provider: Any, command: WorkerCommand, folder: Path, switchboard: Switchboard
+    ) -> None:
+        self.folder = folder
+        self._label = label
+        self._numbers = itertools.count()
+        self._workers = WorkerBlocks(label, provider, command, switchboard.endpoint, folder)
+        self._blocks = Blocks(self._workers)
+        self._block_ids: dict[str, str] = {}
+        """By replica."""
+        self._starting = asyncio.Lock()
+        self._switchboard = switchboard
+
+    async def launch(self, listen: Listen) -> str:
+        replica_id = f"{self._label}-{next(self._numbers)}"
+        self._switchboard.expect(replica_id, listen(replica_id))
+        try:
+            async with self._starting:
+                self._workers.next_replica = replica_id
+                self._block_ids[replica_id] = await asyncio.to_thread(self._blocks.launch)
+        except BaseException:
+            self._switchboard.forget(replica_id)
+            raise
+        return replica_id
+
+    def send(self, replica_id: str, batch_id: int, method: str, runs: list[Run]) -> bool:
+        return self._switchboard.send_batch(replica_id, batch_id, method, runs)
+
+    def cancel(self, replica_id: str, run_id: str) -> None:
+        self._switchboard.cancel(replica_id, run_id)
+
+    def stop(self, replica_id: str) -> None:
+        self._switchboard.stop(replica_id)
+
+    async def end(self, replica_id: str) -> None:
+        self._switchboard.forget(replica_id)
+        if block_id := self._block_ids.pop(replica_id, None):
+            await asyncio.to_thread(self._blocks.end, block_id)
+
+    def silence_s(self, replica_id: str) -> float:
+        return self._switchboard.silence_s(replica_id)
+
+    async def ended(self) -> dict[str, str]:
+        words = await asyncio.to_thread(self._blocks.ended)
+        return {replica: words[block] for replica, block in self._block_ids.items() if block in words}
+
+    async def close(self) -> None:
+        for replica_id in list(self._block_ids):
+            await self.end(replica_id)
