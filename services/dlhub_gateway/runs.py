@@ -40,13 +40,15 @@ Tell = Callable[[Answered | DLHubError], None]
 class Pending:
     """A run that somebody waits for."""
 
-    __slots__ = ("answer_key", "deadline", "future", "run_id", "tell", "version_id")
+    __slots__ = ("answer_key", "cache_key", "deadline", "future", "run_id", "tell", "version_id")
 
     def __init__(self, run_id: str, version_id: str, deadline: float, tell: Tell | None) -> None:
         self.run_id = run_id
         self.version_id = version_id
         self.deadline = deadline
         self.answer_key = b""
+        self.cache_key: bytes | None = None
+        """What the output is remembered under, if it is to be."""
         if tell is None:
             self.future: asyncio.Future[Answered | DLHubError] = asyncio.get_running_loop().create_future()
             tell = self._resolve
@@ -120,8 +122,12 @@ class InteractiveRuns:
         blob: BlobRef | None = None,
         *,
         fresh: bool = False,
+        tell: Tell | None = None,
     ) -> Pending:
-        """Publish a run at the end of this turn. Raises Overloaded."""
+        """Publish a run at the end of this turn; `tell` hears the result, or the caller awaits `answer()`.
+
+        Raises Overloaded.
+        """
         if len(self._pending) >= self._max_waiting:
             raise Overloaded(
                 f"{self._max_waiting:,} runs wait in this gateway already; try again, or run asynchronously",
