@@ -63,6 +63,11 @@ class Tokens:
             known = await self._checked.load(digest, lambda: self._check(digest), _seconds_left)
         return known.principal
 
+    def known(self, token_sha256: str) -> Principal | None:
+        """Whom a token stands for, if that was asked a short while ago."""
+        known = self._checked.get(token_sha256)
+        return None if known is None else known.principal
+
     async def _check(self, digest: str) -> CheckedToken:
         return await ask(self._bus, CheckToken(token_sha256=digest))
 

@@ -60,6 +60,10 @@ class Directory:
             max_items=MAX_VERSIONS, ttl_s=VERSION_TTL_S
         )
 
+    def known(self, owner: str, name: str) -> Resolved | None:
+        """What `find` would give, if it was asked a short while ago."""
+        return self._known.get((owner, name))
+
     async def find(self, owner: str, name: str) -> Resolved:
         """The version that `owner/name` or `owner/name@version` means, whoever asks. Raises NotFound."""
         known = self._known.get((owner, name))

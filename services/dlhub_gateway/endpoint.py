@@ -112,7 +112,7 @@ def _as_response(error: Exception, request: web.Request) -> web.Response:
         return foreign_problem(error)
     if isinstance(error, (ConnectionError, aiohttp.ClientPayloadError, aiohttp.http.HttpProcessingError)):
         return problem_response(Malformed("the connection ended, or broke the rules, amid the request"))
-    return problem_response(fault(error, request))
+    return problem_response(fault(error, request.method, request.path))
 
 
 def malformed(error: ValidationError, what: str) -> Malformed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -67,15 +67,30 @@ def problem(error: DLHubError) -> dict[str, Any]:
     return members
 
 
-def problem_response(error: DLHubError) -> web.Response:
-    """The answer to a request that failed."""
+class Parts(NamedTuple):
+    """The parts of an answer that is a problem document."""
+
+    status: int
+    content_type: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def problem_parts(error: DLHubError) -> Parts:
+    """The parts of the answer to a request that failed."""
     headers = {}
     if error.retry_after_s is not None or error.retryable:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 1)))
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     body = orjson.dumps(problem(error), default=str, option=orjson.OPT_NON_STR_KEYS)
-    return web.Response(body=body, status=status_of(error), content_type=PROBLEM, headers=headers)
+    return Parts(status_of(error), PROBLEM, headers, body)
+
+
+def problem_response(error: DLHubError) -> web.Response:
+    """The answer to a request that failed."""
+    status, content_type, headers, body = problem_parts(error)
+    return web.Response(body=body, status=status, content_type=content_type, headers=headers)
 
 
 def foreign_problem(error: web.HTTPException) -> web.Response:
@@ -101,11 +116,11 @@ FOREIGN = {
 }
 
 
-def fault(error: Exception, request: web.BaseRequest) -> Internal:
+def fault(error: Exception, method: str, path: str) -> Internal:
     """An error that nobody foresaw: logged here once, and kept inside."""
     logger.error(
         "Request failed",
         exc_info=error,
-        extra={"action": "request_failed", "method": request.method, "path": request.path},
+        extra={"action": "request_failed", "method": method, "path": path},
     )
     return Internal("the hub failed; the log of the gateway says why")

@@ -22,7 +22,7 @@ _NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 class CompiledMethod:
     """Made once per version, used for every run."""
 
-    __slots__ = ("_checker", "_known", "_output", "deterministic", "name")
+    __slots__ = ("_checker", "_known", "_output", "deterministic", "map_axis", "name")
 
     def __init__(self, name: str, declared: Method) -> None:
         self.name = name
@@ -30,6 +30,7 @@ class CompiledMethod:
         """Its outputs may be remembered."""
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
+        self.map_axis = declared.map_axis
         self._output = declared.output
 
     def pack_parameters(self, parameters: dict[str, Any], outputs: Sequence[str] | None = None) -> bytes:

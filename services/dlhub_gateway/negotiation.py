@@ -103,7 +103,11 @@ MESSAGEPACK: Form = _MessagePack()
 
 def answer_form(request: web.BaseRequest) -> Form:
     """The form that the caller prefers; JSON when they do not say."""
-    accept = request.headers.get("Accept")
+    return form_for(request.headers.get("Accept"))
+
+
+def form_for(accept: str | None) -> Form:
+    """The form that a header `Accept` prefers; JSON when there is none."""
     return JSON if accept is None or accept == "*/*" else _preferred(accept)
 
 

@@ -13,6 +13,8 @@ from aiohttp import web
 
 from dlhub_bus import RabbitTransport, Transport
 from dlhub_gateway.app import build_app
+from dlhub_gateway.fast_lane import FastLane
+from dlhub_gateway.front_door import FrontDoor
 from dlhub_gateway.hub import Hub, open_hub
 from dlhub_gateway.processes import keep_processes
 from dlhub_gateway.settings import GatewaySettings
@@ -55,26 +57,29 @@ async def gateway(transport: Transport, settings: GatewaySettings) -> AsyncItera
 
 @asynccontextmanager
 async def _http_server(hub: Hub, settings: GatewaySettings) -> AsyncIterator[int]:
-    runner = web.AppRunner(
-        build_app(hub),
-        access_log=None,
-        handle_signals=False,
-        keepalive_timeout=KEEPALIVE_S,
-        shutdown_timeout=LAST_REQUESTS_S,
-    )
+    runner = web.AppRunner(build_app(hub), handle_signals=False, shutdown_timeout=LAST_REQUESTS_S)
     await runner.setup()
-    try:
-        site = web.TCPSite(
-            runner,
-            settings.gateway_host,
-            settings.gateway_port,
-            backlog=1024,
-            reuse_port=settings.gateway_child or None,
-        )
-        await site.start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    requests = runner.server
+    assert requests is not None, "a runner that was set up has a server"
+    async with FastLane(hub) as lane:
+
+        def connection() -> FrontDoor:
+            return FrontDoor(requests, lane, hub, access_log=None, keepalive_timeout=KEEPALIVE_S)
+
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                connection,
+                settings.gateway_host,
+                settings.gateway_port,
+                backlog=1024,
+                reuse_port=settings.gateway_child or None,
+            )
+            try:
+                yield server.sockets[0].getsockname()[1]
+            finally:
+                server.close()
+        finally:
+            await runner.cleanup()
 
 
 async def _parent_ends() -> None:

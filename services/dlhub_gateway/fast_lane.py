@@ -1,0 +1,255 @@
+"""The short way of a plain run: from a request's bytes to an answer's, without a task in between.
+
+A request takes it when nothing about it is unusual: a POST to a run's address with a body that has
+come in full, from a caller and for a version that this gateway knows already. It is checked as any
+other is, by the same functions: token, scope, access, types, deadline. Whatever is unusual, or would
+have to be waited for, is left to the routes, which answer the same bytes in the same way.
+
+aiohttp's task, router, request and response objects were two thirds of a gateway's work for a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+
+from dlhub_gateway import outcomes
+from dlhub_gateway.auth import Scope, require, token_hash
+from dlhub_gateway.directory import Resolved
+from dlhub_gateway.envelope import read_envelope
+from dlhub_gateway.http_errors import fault, problem_parts
+from dlhub_gateway.hub import Hub
+from dlhub_gateway.methods import CompiledMethod
+from dlhub_gateway.negotiation import Form, decode, form_for, is_json
+from dlhub_gateway.result_cache import Answered
+from dlhub_gateway.runs import Pending
+from proto_msgs.errors import DLHubError
+
+MAX_HEAD_BYTES = 4096
+MAX_BODY_BYTES = 64 * 1024
+"""A longer body goes through the routes, which read and check it beside other work."""
+MAX_HEADS = 1024
+
+_ADDRESS = re.compile(
+    rb"POST /api/v1/servables/([A-Za-z0-9_.~-]+)/([A-Za-z0-9_.~@-]+)"
+    rb"(?:/methods/([A-Za-z0-9_]+))?/run HTTP/1\.1"
+)
+_HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*")
+_UNUSUAL = frozenset(
+    (
+        b"connection", b"content-encoding", b"expect", b"idempotency-key", b"prefer", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade",
+    )
+)  # fmt: skip
+_KEEP_ALIVE = b"keep-alive"
+
+Reply = Callable[[bytes], None]
+"""Takes the bytes of a whole answer; called once, at times before `begin` returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Everything before a request's body, read."""
+
+    token_sha256: str
+    owner: str
+    name: str
+    method: str
+    as_json: bool
+    form: Form
+    body_bytes: int
+
+
+class FastLane:
+    """Answers plain runs; an asynchronous context manager."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._heads: dict[bytes, Head | None] = {}
+        """A client's requests differ in their bodies only: the heads of late, read."""
+        self._group = asyncio.TaskGroup()
+        self._date = ""
+        self._date_at = 0
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._group.__aexit__(kind, error, tb)
+
+    def head(self, data: bytes) -> Head | None:
+        """The head of a request, without the empty line at its end; None when it is not a plain run's."""
+        try:
+            return self._heads[data]
+        except KeyError:
+            head = _read_head(data)
+            if len(self._heads) >= MAX_HEADS:
+                del self._heads[next(iter(self._heads))]
+            self._heads[data] = head
+            return head
+
+    def begin(self, head: Head, body: bytes, reply: Reply) -> Pending | bool:
+        """Start a run. True: it was answered; False: the routes must see to it."""
+        hub = self._hub
+        started = time.monotonic()
+        caller = hub.tokens.known(head.token_sha256)
+        found = hub.directory.known(head.owner, head.name)
+        if caller is None or found is None:
+            return False
+        if not found.access.may_run(caller) or found.record.status != "ready":
+            return False
+        method = found.methods.get(head.method)
+        if method is None or method.map_axis is not None:
+            return False
+        try:
+            require(caller, Scope.RUN)
+            return self._start(Plain(self, head, found, method, reply, started), body)
+        except DLHubError as error:
+            reply(self.problem(error))
+            return True
+
+    def _start(self, run: Plain, body: bytes) -> Pending | bool:
+        hub, head, method = self._hub, run.head, run.method
+        wanted = read_envelope(decode(body, head.as_json))
+        parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
+        payload = method.pack_inputs(wanted.inputs, head.as_json, parameters)
+        version_id = run.found.record.version_id
+        key = None
+        if method.deterministic:
+            key = hub.results.key_of(version_id, method, payload)
+            if key is not None and not wanted.fresh and (known := hub.results.find(key)):
+                run.tell(known)
+                return True
+        hub.runs.check_served(run.found)
+        deadline = time.time() + (wanted.timeout_s or hub.settings.gateway_run_timeout_s)
+        pending = hub.runs.start(
+            version_id, method.name, payload, deadline, fresh=wanted.fresh, tell=run.tell
+        )
+        pending.cache_key = key
+        return pending
+
+    def answer(self, run: Plain, answered: Answered, packed: bytes) -> bytes:
+        """The answer to a run that has an outcome."""
+        outcome, site = answered
+        metadata = outcomes.run_metadata(outcome, site, run.found.record.number, run.elapsed_ms)
+        if not outcome.ok:
+            return self.problem(outcomes.failure_of(packed, metadata))
+        form = run.head.form
+        try:
+            members = {"output": form.value(packed), "metadata": form.plain(metadata)}
+        except DLHubError as error:
+            return self.problem(error)
+        return self._response(200, form.content_type, form.mapping(members))
+
+    def problem(self, error: DLHubError) -> bytes:
+        """The answer to a run that failed."""
+        status, content_type, headers, body = problem_parts(error)
+        return self._response(status, content_type, body, headers)
+
+    def fetch(self, run: Plain, answered: Answered) -> None:
+        """Answer when a large output has come from the blob store."""
+        self._group.create_task(self._fetch(run, answered))
+
+    async def _fetch(self, run: Plain, answered: Answered) -> None:
+        outcome = answered.outcome
+        try:
+            packed = await outcomes.packed_body(outcome.body, outcome.blob, self._hub.transient)
+            answer = await asyncio.to_thread(self.answer, run, answered, packed)
+        except DLHubError as error:
+            answer = self.problem(error)
+        except Exception as error:  # the boundary: whatever it is, the caller gets an answer
+            answer = self.problem(fault(error, "POST", "a run"))
+        run.reply(answer)
+
+    def _response(
+        self, status: int, content_type: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> bytes:
+        lines = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
+        for name, value in (headers or {}).items():
+            lines += f"{name}: {value}\r\n"
+        return f"{lines}Content-Length: {len(body)}\r\nDate: {self._now()}\r\n\r\n".encode() + body
+
+    def _now(self) -> str:
+        now = int(time.time())
+        if now != self._date_at:
+            self._date, self._date_at = formatdate(now, usegmt=True), now
+        return self._date
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A run on its way."""
+
+    lane: FastLane
+    head: Head
+    found: Resolved
+    method: CompiledMethod
+    reply: Reply
+    started: float
+    """Monotonic time, seconds."""
+
+    @property
+    def elapsed_ms(self) -> float:
+        return round((time.monotonic() - self.started) * 1000, 3)
+
+    def tell(self, result: Answered | DLHubError) -> None:
+        """The run has ended."""
+        if isinstance(result, DLHubError):
+            self.reply(self.lane.problem(result))
+        elif result.outcome.blob is not None:
+            self.lane.fetch(self, result)
+        else:
+            self.reply(self.lane.answer(self, result, result.outcome.body))
+
+
+def _read_head(data: bytes) -> Head | None:
+    line, *lines = data.split(b"\r\n")
+    address = _ADDRESS.fullmatch(line)
+    headers = _read_headers(lines)
+    if address is None or headers is None:
+        return None
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    length = headers.get(b"content-length", b"")
+    if scheme.lower() != b"bearer" or not token.strip() or not length.isdigit() or len(length) > 9:
+        return None
+    try:
+        as_json = is_json(_text(headers.get(b"content-type")))
+    except DLHubError:
+        return None  # the routes say what is wrong
+    return Head(
+        token_sha256=token_hash(token.strip().decode()),
+        owner=address[1].decode(),
+        name=address[2].decode(),
+        method=(address[3] or b"run").decode(),
+        as_json=as_json,
+        form=form_for(_text(headers.get(b"accept"))),
+        body_bytes=int(length),
+    )
+
+
+def _read_headers(lines: list[bytes]) -> dict[bytes, bytes] | None:
+    """Headers by lower-case name; None when something is odd about them."""
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        match = _HEADER.fullmatch(line)
+        if match is None:
+            return None
+        name, value = match[1].lower(), match[2]
+        if name in headers or (name in _UNUSUAL and value.lower() != _KEEP_ALIVE):
+            return None
+        headers[name] = value
+    return headers if b"host" in headers else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
