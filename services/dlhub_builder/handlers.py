@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Literal
 
 from dlhub_build.build import BuildRequest, build
 from dlhub_build.settings import BuildSettings
@@ -18,15 +19,18 @@ from proto_msgs.health import AskBuilder, Health
 logger = logging.getLogger(__name__)
 
 RETRY_S = 2.0
+How = Literal["succeeded", "failed", "given_up"]
+"""How a build ended here; given up: cancelled, or taken over by another builder."""
 
 
-async def work_on(job: BuildJob, *, bus: Bus, blobs: BlobStore, settings: BuildSettings) -> None:
+async def work_on(job: BuildJob, *, bus: Bus, blobs: BlobStore, settings: BuildSettings) -> How:
     """Do one build, from the first log line to the verdict. Cancelled or taken over: stop at once."""
     logger.info(
         "Build starts",
         extra={"action": "build_start", "build_id": job.build_id, "servable": job.servable},
     )
     reporter = Reporter(bus, job)
+    how: How = "given_up"
     try:
         async with asyncio.TaskGroup() as group:
             reporting = group.create_task(reporter.run())
@@ -34,10 +38,12 @@ async def work_on(job: BuildJob, *, bus: Bus, blobs: BlobStore, settings: BuildS
             reporting.cancel()
         await reporter.flush()
         await _finish(bus, verdict)
+        how = "failed" if verdict.failure else "succeeded"
     except* BuildEnded as ended:
         reason = str(ended.exceptions[0])
         extra = {"action": "build_ended", "build_id": job.build_id, "reason": reason}
         logger.info("Build ended", extra=extra)
+    return how
 
 
 async def _verdict(

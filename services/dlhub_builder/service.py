@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Iterable
 
-from dlhub_builder.handlers import answer_health, work_on
+from prometheus_client import Metric
+
+from dlhub_builder.handlers import How, answer_health, work_on
 from dlhub_builder.settings import Settings
 from dlhub_bus import Bus, Listener, RabbitTransport
 from dlhub_runtime.blobs import BlobStore
+from dlhub_runtime.exposition import exposed
+from dlhub_runtime.metrics import counter, gauge
 from dlhub_runtime.process import instance_name
 from proto_msgs.builds import BuildCancelled, BuildJob, BuildQueued, ClaimBuild
 from proto_msgs.errors import DLHubError
@@ -32,7 +38,8 @@ async def serve(settings: Settings) -> None:
         asyncio.TaskGroup() as group,
     ):
         worker = Worker(settings, bus, blobs, group)
-        await worker.listen_and_work()
+        async with exposed(settings, transport, {"service": "builder"}, worker.figures):
+            await worker.listen_and_work()
 
 
 class Worker:
@@ -44,7 +51,8 @@ class Worker:
         self._blobs = blobs
         self._group = group
         self._look = asyncio.Event()
-        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._at_work: dict[str, asyncio.Task[How]] = {}
+        self._ended: Counter[str] = Counter()
 
     async def listen_and_work(self) -> None:
         """Answer questions and claim builds until cancelled."""
@@ -82,12 +90,30 @@ class Worker:
         work = work_on(job, bus=self._bus, blobs=self._blobs, settings=self._settings.for_builds())
         task = self._group.create_task(work)
         self._at_work[job.build_id] = task
-        task.add_done_callback(lambda _: self._done(job.build_id))
+        task.add_done_callback(lambda done: self._done(job.build_id, done))
 
-    def _done(self, build_id: str) -> None:
+    def _done(self, build_id: str, task: asyncio.Task[How]) -> None:
         del self._at_work[build_id]
+        broke = task.cancelled() or task.exception() is not None
+        self._ended["given_up" if broke else task.result()] += 1
         self._look.set()
 
     def _cancel(self, event: BuildCancelled) -> None:
         if task := self._at_work.get(event.build_id):
             task.cancel()
+
+    async def figures(self) -> Iterable[Metric]:
+        """What it is doing, and how the builds before ended."""
+        return [
+            gauge("dlhub_builds_running", "Builds at work.", [({}, len(self._at_work))]),
+            gauge(
+                "dlhub_builds_room",
+                "Builds that may be at work at once.",
+                [({}, self._settings.builder_concurrency)],
+            ),
+            counter(
+                "dlhub_builds_total",
+                "Builds by how they ended; given_up: cancelled, or taken over by another builder.",
+                [({"outcome": how}, count) for how, count in self._ended.items()],
+            ),
+        ]

@@ -96,9 +96,10 @@ class Catalog:
 class Stage:
     """A builder at work, and what a test needs to play with it."""
 
-    def __init__(self, catalog: Catalog, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, catalog: Catalog, bus: Bus, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
         self.catalog = catalog
         self.bus = bus
+        self.worker = worker
         self._monkeypatch = monkeypatch
 
     async def queue(self, build_id: str, build: Build) -> None:
@@ -130,7 +131,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         ]
         while broker.depth("rpc.builder") != 0:
             await asyncio.sleep(0)
-        yield Stage(catalog, theirs, monkeypatch)
+        yield Stage(catalog, theirs, worker, monkeypatch)
         for task in tasks:
             task.cancel()
 
@@ -227,6 +228,33 @@ async def test_no_more_builds_are_taken_than_there_is_room_for(stage: Stage) -> 
     built = {(await stage.catalog.verdict()).build_id for _ in range(5)}
     assert built == {f"b{number}" for number in range(5)}
     assert most == 2
+
+
+async def figures(stage: Stage) -> dict[tuple[str, str], float]:
+    families = await stage.worker.figures()
+    return {(s.name, s.labels.get("outcome", "")): s.value for family in families for s in family.samples}
+
+
+async def test_figures_tell_of_builds_at_work_and_of_those_that_ended(stage: Stage) -> None:
+    go = asyncio.Event()
+
+    async def wait_and_fail(report: Any) -> Built:
+        await go.wait()
+        raise BuildFailed("no")
+
+    await stage.queue("b1", succeed)
+    await stage.catalog.verdict()
+    await stage.queue("b2", wait_and_fail)
+    async with asyncio.timeout(10):
+        while (await figures(stage))["dlhub_builds_running", ""] != 1 or stage.catalog.waiting:
+            await asyncio.sleep(0)
+        assert (await figures(stage))["dlhub_builds_room", ""] == 2
+        go.set()
+        await stage.catalog.verdict()
+        while (await figures(stage))["dlhub_builds_running", ""]:
+            await asyncio.sleep(0)
+    found = await figures(stage)
+    assert found["dlhub_builds_total", "succeeded"] == found["dlhub_builds_total", "failed"] == 1
 
 
 async def test_a_builder_answers_that_it_is_well(stage: Stage) -> None:
