@@ -114,8 +114,8 @@ class FastLane:
         try:
             require(caller, Scope.RUN)
             return self._start(Plain(self, head, found, method, reply, started), body)
-        except DLHubError as error:
-            reply(self.problem(error))
+        except Exception as error:  # the boundary: whatever it is, the caller gets an answer
+            reply(self.problem(_known(error)))
             return True
 
     def _start(self, run: Plain, body: bytes) -> Pending | bool:
@@ -123,6 +123,8 @@ class FastLane:
         wanted = read_envelope(decode(body, head.as_json))
         parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
         payload = method.pack_inputs(wanted.inputs, head.as_json, parameters)
+        if len(payload) > hub.settings.inline_bytes:
+            return False
         version_id = run.found.record.version_id
         key = None
         if method.deterministic:
@@ -145,10 +147,7 @@ class FastLane:
         if not outcome.ok:
             return self.problem(outcomes.failure_of(packed, metadata))
         form = run.head.form
-        try:
-            members = {"output": form.value(packed), "metadata": form.plain(metadata)}
-        except DLHubError as error:
-            return self.problem(error)
+        members = {"output": form.value(packed), "metadata": form.plain(metadata)}
         return self._response(200, form.content_type, form.mapping(members))
 
     def problem(self, error: DLHubError) -> bytes:
@@ -165,10 +164,8 @@ class FastLane:
         try:
             packed = await outcomes.packed_body(outcome.body, outcome.blob, self._hub.transient)
             answer = await asyncio.to_thread(self.answer, run, answered, packed)
-        except DLHubError as error:
-            answer = self.problem(error)
         except Exception as error:  # the boundary: whatever it is, the caller gets an answer
-            answer = self.problem(fault(error, "POST", "a run"))
+            answer = self.problem(_known(error))
         run.reply(answer)
 
     def _response(
@@ -209,7 +206,17 @@ class Plain:
         elif result.outcome.blob is not None:
             self.lane.fetch(self, result)
         else:
-            self.reply(self.lane.answer(self, result, result.outcome.body))
+            self.reply(self._answer(result))
+
+    def _answer(self, result: Answered) -> bytes:
+        try:
+            return self.lane.answer(self, result, result.outcome.body)
+        except Exception as error:  # others' results come in the same batch
+            return self.lane.problem(_known(error))
+
+
+def _known(error: Exception) -> DLHubError:
+    return error if isinstance(error, DLHubError) else fault(error, "POST", "/run")
 
 
 def _read_head(data: bytes) -> Head | None:

@@ -98,6 +98,11 @@ class InteractiveRuns:
             self._sweeper.cancel()
         await self.publisher.__aexit__(kind, error, tb)
 
+    @property
+    def waiting(self) -> int:
+        """Runs that somebody waits for."""
+        return len(self._pending)
+
     def check_served(self, found: Resolved) -> None:
         """Raises Unavailable when no site that is alive could run this version."""
         record = found.record
