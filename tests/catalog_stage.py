@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 from dlhub_bus import Bus, MemoryBroker, MemoryTransport, RunPublisher, Transport
 from dlhub_catalog import handlers
 from dlhub_catalog.deps import Deps
+from dlhub_catalog.metrics import CatalogMetrics
 from dlhub_catalog.settings import Settings
 from dlhub_catalog.store import open_store
 from dlhub_catalog.store.search import Search
@@ -114,7 +115,14 @@ async def open_stage(
         Bus(transport, origin="catalog") as bus,
         RunPublisher(transport, lambda run, error: None) as runs,
     ):
-        deps = Deps(settings=chosen, store=store, search=Search(store.database), bus=bus, runs=runs)
+        deps = Deps(
+            settings=chosen,
+            store=store,
+            search=Search(store.database),
+            bus=bus,
+            runs=runs,
+            metrics=CatalogMetrics(store.database),
+        )
         events: dict[type[Event], asyncio.Queue[Any]] = defaultdict(asyncio.Queue)
         async with bus.listen({kind: events[kind].put_nowait for kind in EVENTS}):
             yield Stage(deps, client[chosen.mongo_database], events)

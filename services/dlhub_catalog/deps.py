@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlhub_bus import Bus, RunPublisher
+from dlhub_catalog.metrics import CatalogMetrics
 from dlhub_catalog.settings import Settings
 from dlhub_catalog.store import Store
 from dlhub_catalog.store.search import Search
@@ -22,6 +23,7 @@ class Deps:
     search: Search
     bus: Bus
     runs: RunPublisher
+    metrics: CatalogMetrics
 
 
 CatalogHandler = Callable[[Any, Deps], Awaitable[Message]]

@@ -12,11 +12,13 @@ from dlhub_catalog import handlers
 from dlhub_catalog.cancellation import heed_cancellation
 from dlhub_catalog.deps import Deps
 from dlhub_catalog.letters import keep_letters
+from dlhub_catalog.metrics import CatalogMetrics
 from dlhub_catalog.results import keep_results
 from dlhub_catalog.settings import Settings
 from dlhub_catalog.store import open_store
 from dlhub_catalog.store.search import Search
 from dlhub_catalog.sweeper import sweep
+from dlhub_runtime.exposition import exposed
 from dlhub_runtime.process import instance_name
 from proto_msgs.errors import DLHubError
 from proto_msgs.runs import Run
@@ -30,7 +32,9 @@ SERVICE = "catalog"
 async def serve(settings: Settings) -> None:
     """Answer requests, store results and dead letters, and sweep, until cancelled."""
     async with open_deps(settings) as deps:
-        await run_loops(deps)
+        labels = {"service": SERVICE}
+        async with exposed(settings, deps.bus.transport, labels, deps.metrics.read):
+            await run_loops(deps)
 
 
 async def run_loops(deps: Deps) -> None:
@@ -55,7 +59,14 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         Bus(transport, origin=SERVICE) as bus,
         RunPublisher(transport, _log_unpublished) as runs,
     ):
-        yield Deps(settings=settings, store=store, search=Search(store.database), bus=bus, runs=runs)
+        yield Deps(
+            settings=settings,
+            store=store,
+            search=Search(store.database),
+            bus=bus,
+            runs=runs,
+            metrics=CatalogMetrics(store.database),
+        )
 
 
 def _log_unpublished(run: Run, error: DLHubError) -> None:

@@ -45,5 +45,5 @@ def bound(deps: Deps) -> dict[type[Request[Any]], Handler]:
 
 
 async def _answer(handler: CatalogHandler, deps: Deps, request: Any) -> Message:
-    with translated():
+    with deps.metrics.request(), translated():
         return await handler(request, deps)
