@@ -22,7 +22,7 @@ _NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 class CompiledMethod:
     """Made once per version, used for every run."""
 
-    __slots__ = ("_checker", "_known", "_output", "deterministic", "map_axis", "name")
+    __slots__ = ("_checker", "_known", "deterministic", "map_axis", "name", "output")
 
     def __init__(self, name: str, declared: Method) -> None:
         self.name = name
@@ -31,7 +31,8 @@ class CompiledMethod:
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
         self.map_axis = declared.map_axis
-        self._output = declared.output
+        """Along which the items of an input are independent; None: an input is one item."""
+        self.output = declared.output
 
     def pack_parameters(self, parameters: dict[str, Any], outputs: Sequence[str] | None = None) -> bytes:
         """All of a payload but the inputs, which come after it.
@@ -56,21 +57,28 @@ class CompiledMethod:
 
     def pack_inputs(self, inputs: Any, as_json: bool, parameters: bytes, path: str = "inputs") -> bytes:
         """A whole payload: checked inputs, and parameters that were packed before. Raises InputMismatch."""
+        return parameters + _pack(self.check_inputs(inputs, as_json, path), path)
+
+    def check_inputs(self, inputs: Any, as_json: bool, path: str = "inputs") -> Any:
+        """The value that the model shall get. Raises InputMismatch."""
         checker = self._checker
-        value = checker.from_json(inputs, path) if as_json else checker.check(inputs, path)
+        return checker.from_json(inputs, path) if as_json else checker.check(inputs, path)
+
+    def pack_checked(self, value: Any, parameters: bytes, path: str = "inputs") -> bytes:
+        """A whole payload of inputs, or a part of them, that were checked before. Raises InputMismatch."""
         return parameters + _pack(value, path)
 
     def _check_outputs(self, names: Sequence[str]) -> None:
         """What the description says of the output; what it leaves open only the worker can tell."""
-        if self._output.type == "python object":
+        if self.output.type == "python object":
             return
-        if self._output.type != "dict":
+        if self.output.type != "dict":
             raise InputMismatch(
-                f"outputs: the method {self.name!r} gives a value of type {self._output.type}, and only of a "
+                f"outputs: the method {self.name!r} gives a value of type {self.output.type}, and only of a "
                 "dict can entries be asked for",
                 details={"path": "outputs"},
             )
-        declared = self._output.properties or {}
+        declared = self.output.properties or {}
         unknown = [name for name in names if name not in declared] if declared else []
         if unknown:
             raise InputMismatch(

@@ -118,6 +118,11 @@ class InteractiveRuns:
         """Keep a large payload in the blob store for as long as its run needs it."""
         return await self._transient.put(payload)
 
+    def new_id(self) -> str:
+        """An id that no other run has."""
+        self._started += 1
+        return f"{self._prefix}{self._started:016x}"
+
     def start(
         self,
         version_id: str,
@@ -127,21 +132,24 @@ class InteractiveRuns:
         blob: BlobRef | None = None,
         *,
         fresh: bool = False,
+        items: int = 1,
+        run_id: str | None = None,
         tell: Tell | None = None,
     ) -> Pending:
         """Publish a run at the end of this turn; `tell` hears the result, or the caller awaits `answer()`.
 
-        Raises Overloaded.
+        run_id: by default a new one. Raises Overloaded.
         """
         if len(self._pending) >= self._max_waiting:
             raise Overloaded(
                 f"{self._max_waiting:,} runs wait in this gateway already; try again, or run asynchronously",
                 retry_after_s=1,
             )
-        self._started += 1
-        pending = Pending(f"{self._prefix}{self._started:016x}", version_id, deadline, tell)
+        pending = Pending(run_id or self.new_id(), version_id, deadline, tell)
         self._pending[pending.run_id] = pending
-        run = Run(run_id=pending.run_id, payload=payload, deadline=deadline, blob=blob, fresh=fresh)
+        run = Run(
+            run_id=pending.run_id, payload=payload, deadline=deadline, blob=blob, items=items, fresh=fresh
+        )
         pending.answer_key = self.publisher.add(version_id, method, Lane.INTERACTIVE, run)
         self.waker.want(version_id)
         if self._sweeper is None:

@@ -62,6 +62,19 @@ class SiteBook:
             return True
         return time.monotonic() - self._listening_since < self._live_s
 
+    def item_s(self, version_id: str, method: str) -> float | None:
+        """How long a replica takes for one item, as the slowest live site measured it; None: nobody has."""
+        served = (served for beat in self.live() for served in beat.served if served.version_id == version_id)
+        return max((found for s in served if (found := s.item_s.get(method)) is not None), default=None)
+
+    def most_replicas(self, version_id: str, kind: str | None, deployments: Sequence[Deployment]) -> int:
+        """How many replicas the live sites could have of this version, if nothing else ran there."""
+        return sum(
+            _most_replicas(beat, version_id, deployments)
+            for beat in self.live()
+            if _could_serve(beat, version_id, kind, deployments)
+        )
+
     def refresh(self) -> None:
         """Forget sites that have gone silent."""
         self._drop_stale()
@@ -91,6 +104,15 @@ def _could_serve(
     if not deployments:
         return beat.accepts_defaults
     return any(d.site == beat.site or (d.site is None and beat.accepts_defaults) for d in deployments)
+
+
+def _most_replicas(beat: SiteHeartbeat, version_id: str, deployments: Sequence[Deployment]) -> int:
+    """What this site's own limits and its deployment allow."""
+    if beat.limits is None:
+        return sum(s.ready + s.starting for s in beat.served if s.version_id == version_id)
+    here = [d for d in deployments if d.site == beat.site] or [d for d in deployments if d.site is None]
+    wanted = here[0].max_replicas if here else None
+    return min(wanted or beat.limits.max_replicas_per_version, beat.limits.max_replicas)
 
 
 def describe_sites(beats: Iterable[SiteHeartbeat], caller: Principal) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dlhub_gateway.sites import SiteBook
-from proto_msgs.sites import Deployment, ServedVersion, SiteHeartbeat
+from proto_msgs.sites import Deployment, ServedVersion, SiteHeartbeat, SiteLimits
 
 
 def beat(site: str = "lab", **changes: Any) -> SiteHeartbeat:
@@ -99,3 +99,42 @@ def test_the_number_of_sites_is_bounded(book: SiteBook, monkeypatch: pytest.Monk
     book.hear(beat("a"))
     book.hear(beat("b"))
     assert book.names() == ["a"]
+
+
+# --- what decides how a large input is cut ---
+
+
+def test_nobody_has_measured_a_pace(book: SiteBook) -> None:
+    book.hear(beat(served=(served("v", 1),)))
+    assert book.item_s("v", "run") is None
+
+
+def test_the_slowest_site_counts(book: SiteBook) -> None:
+    for site, item_s in (("lab", 0.2), ("cluster", 0.1)):
+        book.hear(beat(site, served=(served("v", 1).model_copy(update={"item_s": {"run": item_s}}),)))
+    assert book.item_s("v", "run") == 0.2
+    assert book.item_s("v", "explain") is None
+    assert book.item_s("other", "run") is None
+
+
+@pytest.mark.parametrize(
+    ("deployments", "replicas"),
+    [
+        ((), 4 + 3),  # each site's limit per version, or of the whole site where that is less
+        ((Deployment(site="lab", max_replicas=10),), 10),
+        ((Deployment(site="lab", max_replicas=2), Deployment(site=None)), 2 + 3),
+        ((Deployment(site=None, max_replicas=2),), 2 + 2),
+        ((Deployment(site="moon"),), 0),
+    ],
+)
+def test_replicas_that_there_could_be(
+    book: SiteBook, deployments: tuple[Deployment, ...], replicas: int
+) -> None:
+    book.hear(beat("lab", limits=SiteLimits(max_replicas=16, max_replicas_per_version=4)))
+    book.hear(beat("cluster", limits=SiteLimits(max_replicas=3, max_replicas_per_version=4)))
+    assert book.most_replicas("v", "venv", deployments) == replicas
+
+
+def test_a_site_that_tells_no_limits_counts_with_what_it_has(book: SiteBook) -> None:
+    book.hear(beat(served=(served("v", 2), served("other", 5))))
+    assert book.most_replicas("v", "venv", ()) == 2
