@@ -22,6 +22,7 @@ Outputs = Annotated[
     list[str] | None,
     typer.Option("--output", metavar="NAME", help="Only this entry of the output, a dict; may be repeated."),
 ]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute it now, even if the hub remembers the output.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +46,7 @@ def run(
     ] = False,
     timeout: Timeout = None,
     outputs: Outputs = None,
+    fresh: Fresh = False,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -61,6 +63,7 @@ def run(
             timeout_s=timeout,
             method=method,
             outputs=outputs or None,
+            fresh=fresh,
         )
     if not asynchronous:
         print_json(answer if debug else answer.get("output"))
@@ -82,6 +85,7 @@ def map_inputs(
         str, typer.Option("--on-error", help='"stop" at the first failure, or "return" each in its place.')
     ] = "stop",
     timeout: Timeout = None,
+    fresh: Fresh = False,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -103,6 +107,7 @@ def map_inputs(
             on_progress,
             timeout,
             form=InJson(),
+            fresh=fresh,
         )
     _print_outputs(outputs, as_json=as_json)
 

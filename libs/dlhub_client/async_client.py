@@ -94,17 +94,19 @@ class AsyncDLHubClient(Catalogue, Publishing):
         timeout_s: float | None = None,
         method: str = "run",
         outputs: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
         debug: give `(output, metadata)`: timings, site, captured stdout and stderr.
         asynchronous: give a TaskHandle at once.
         outputs: of an output that is a dict, only the entries with these names.
+        fresh: computed now, even if the hub remembers the output (of a method declared deterministic).
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
         if asynchronous:
-            return await self.run_async(name, inputs, parameters, timeout_s, method, outputs)
-        call = _run_call(name, inputs, parameters, timeout_s, method, outputs)
+            return await self.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh)
+        call = _run_call(name, method, _run_body(inputs, parameters, timeout_s, outputs, fresh))
         answer = (await self._connection.send(call)).value
         if not isinstance(answer, dict) or "output" not in answer:
             raise NotAHub(f"{self._connection.url(call.path)}: the answer to a run has no output")
@@ -118,10 +120,12 @@ class AsyncDLHubClient(Catalogue, Publishing):
         timeout_s: float | None = None,
         method: str = "run",
         outputs: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> TaskHandle:
         """Hand a run to the hub, which keeps it through restarts; its handle waits and cancels."""
         headers = {"Prefer": "respond-async"}
-        call = _run_call(name, inputs, parameters, timeout_s, method, outputs, headers)
+        body = _run_body(inputs, parameters, timeout_s, outputs, fresh)
+        call = _run_call(name, method, body, headers)
         reply = await self._connection.send(call)
         return TaskHandle(self._tasks, _task_id(reply.value, reply.headers))
 
@@ -134,10 +138,12 @@ class AsyncDLHubClient(Catalogue, Publishing):
         timeout_s: float | None = None,
         method: str = "run",
         outputs: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> dict[str, Any]:
         """Run with JSON both ways, in which arrays are lists and times text; the whole answer of the hub."""
         headers = {"Prefer": "respond-async"} if asynchronous else None
-        call = _run_call(name, inputs, parameters, timeout_s, method, outputs, headers, as_json=True)
+        body = _run_body(inputs, parameters, timeout_s, outputs, fresh)
+        call = _run_call(name, method, body, headers, as_json=True)
         return dict((await self._connection.send(call)).value)
 
     async def run_serial(self, names: Sequence[str], inputs: Any) -> Any:
@@ -162,12 +168,14 @@ class AsyncDLHubClient(Catalogue, Publishing):
         bounds: Bounds | None = None,
         form: Form | None = None,
         outputs: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> list[Any]:
         """Run a servable on each of many inputs; the outputs in the same order.
 
         on_error: "raise" the first failure and stop, or "return" each in place of its output.
         timeout_s: for the whole map; none by default.
         outputs: of outputs that are dicts, only the entries with these names.
+        fresh: computed now, even if the hub remembers outputs.
         """
         how = form or AsMsgpack()
         rest: dict[str, Any] = {
@@ -176,6 +184,8 @@ class AsyncDLHubClient(Catalogue, Publishing):
         }
         if outputs is not None:
             rest["outputs"] = list(outputs)
+        if fresh:
+            rest["fresh"] = True
         path = method_path(name, method, "map")
 
         async def post(make_body: Any, headers: Mapping[str, str]) -> Any:
@@ -222,16 +232,14 @@ class AsyncDLHubClient(Catalogue, Publishing):
         return await TaskHandle(self._tasks, task_id).cancel()
 
 
-def _run_call(
-    name: str,
+def _run_body(
     inputs: Any,
     parameters: Mapping[str, Any] | None,
     timeout_s: float | None,
-    method: str,
     outputs: Sequence[str] | None,
-    headers: Mapping[str, str] | None = None,
-    as_json: bool = False,
-) -> Call:
+    fresh: bool,
+) -> dict[str, Any]:
+    """Only what was asked for: a hub that is older does not know every field."""
     body: dict[str, Any] = {"inputs": inputs}
     if parameters:
         body["parameters"] = dict(parameters)
@@ -239,7 +247,20 @@ def _run_call(
         body["outputs"] = list(outputs)
     if timeout_s is not None:
         body["timeout_s"] = timeout_s
+    if fresh:
+        body["fresh"] = True
+    return body
+
+
+def _run_call(
+    name: str,
+    method: str,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+    as_json: bool = False,
+) -> Call:
     make_body, kind = encoded(json.dumps(body).encode(), JSON) if as_json else packed(body)
+    timeout_s = body.get("timeout_s")
     patience_s = PATIENCE_S if timeout_s is None else timeout_s + MARGIN_S
     return Call(
         method="POST",

@@ -71,18 +71,20 @@ class DLHubClient:
         timeout_s: float | None = None,
         method: str = "run",
         outputs: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
         debug: give `(output, metadata)`: timings, site, captured stdout and stderr.
         asynchronous: give a DLHubFuture at once.
         outputs: of an output that is a dict, only the entries with these names.
+        fresh: computed now, even if the hub remembers the output (of a method declared deterministic).
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
         if asynchronous:
-            return self.run_async(name, inputs, parameters, timeout_s, method, debug, outputs)
+            return self.run_async(name, inputs, parameters, timeout_s, method, debug, outputs, fresh)
         return self._portal.call(
-            lambda hub: hub.run(name, inputs, parameters, False, debug, timeout_s, method, outputs)
+            lambda hub: hub.run(name, inputs, parameters, False, debug, timeout_s, method, outputs, fresh)
         )
 
     def run_async(
@@ -94,10 +96,11 @@ class DLHubClient:
         method: str = "run",
         debug: bool = False,
         outputs: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> DLHubFuture:
         """Hand a run to the hub, which keeps it through restarts; a future for its output."""
         handle = self._portal.call(
-            lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method, outputs)
+            lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh)
         )
         future = DLHubFuture(handle.task_id, functools.partial(self._cancel_task, handle.task_id), debug)
 

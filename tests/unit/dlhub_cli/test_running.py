@@ -38,6 +38,13 @@ def test_run_sends_json_so_that_json_forms_hold(dlhub: Run, gateway: FakeGateway
     }
 
 
+def test_a_fresh_run_or_map_is_asked_for(dlhub: Run, gateway: FakeGateway) -> None:
+    dlhub("run", "ada/double", "--input", "1", "--fresh")
+    dlhub("map", "ada/double", "--input", "[1]", "--fresh")
+    assert gateway.posts("/servables/ada/double/run")[0].value == {"inputs": 1, "fresh": True}
+    assert gateway.posts("/servables/ada/double/map")[0].value["fresh"] is True
+
+
 def test_input_comes_from_a_file_or_a_pipe(dlhub: Run, gateway: FakeGateway, tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text("[1, 2]")
     assert dlhub("run", "ada/double", "--input", f"@{tmp_path / 'in.json'}").stdout == "[1, 2, 1, 2]\n"

@@ -57,6 +57,15 @@ async def test_the_names_of_wanted_outputs_are_sent(hub: AsyncDLHubClient, gatew
     assert gateway.posts("/servables/ada/double/map")[0].value["outputs"] == ["mean"]
 
 
+async def test_a_wish_for_a_fresh_run_is_sent(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    await hub.run("ada/double", 2, fresh=True)
+    await hub.run_json("ada/double", 2, fresh=True)
+    await hub.run_async("ada/double", 2, fresh=True)
+    await hub.map("ada/double", [2], fresh=True)
+    assert [seen.value["fresh"] for seen in gateway.posts("/servables/ada/double/run")] == [True] * 3
+    assert gateway.posts("/servables/ada/double/map")[0].value["fresh"] is True
+
+
 async def test_debug_gives_the_metadata_too(hub: AsyncDLHubClient) -> None:
     assert await hub.run("ada/double", 1, debug=True) == (2, {"run_id": "r", "site": "here"})
 
