@@ -27,7 +27,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "Builder": BuilderSettings,
     "Task manager": TaskManagerSettings,
 }
-INTERNAL = ("gateway_child",)
+INTERNAL = ("gateway_child", "gateway_number", "gateway_siblings")
 
 
 def page() -> str:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from dlhub_bus import Transport
 from dlhub_runtime.metrics import CONTENT_TYPE, Labels, Page, Source
@@ -51,33 +52,70 @@ async def exposed(
 
 @asynccontextmanager
 async def answering(page: Page, host: str, port: int) -> AsyncIterator[int]:
-    """Answer GET /metrics with `page`; gives the port."""
-    talking: set[asyncio.StreamWriter] = set()
+    """Answer GET /metrics with `page` at a TCP port; gives the port."""
+    desk = _Desk(page)
+    try:
+        server = await asyncio.start_server(desk.talk, host, port, limit=LONGEST_HEAD_BYTES)
+    except OSError as error:
+        raise Unavailable(f"{host}:{port} cannot be listened on: {error}; set DLHUB_METRICS_PORT") from error
+    async with desk.open(server):
+        yield int(server.sockets[0].getsockname()[1])
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talking.add(writer)
+
+@asynccontextmanager
+async def answering_at(page: Page, path: Path) -> AsyncIterator[None]:
+    """Answer GET /metrics with `page` at a Unix socket."""
+    desk = _Desk(page)
+    server = await asyncio.start_unix_server(desk.talk, path, limit=LONGEST_HEAD_BYTES)
+    async with desk.open(server):
+        yield
+
+
+async def asked(path: Path, timeout_s: float) -> str:
+    """The page that is told at a Unix socket. Raises OSError, or TimeoutError, when there is none."""
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            writer.write(f"GET {PATH} HTTP/1.1\r\n\r\n".encode())
+            head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+        finally:
+            writer.close()
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise ConnectionError(f"{path} answers {head[:80]!r}")
+    return body.decode()
+
+
+class _Desk:
+    """Talks to whoever connects."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._talking: set[asyncio.StreamWriter] = set()
+
+    @asynccontextmanager
+    async def open(self, server: asyncio.Server) -> AsyncIterator[None]:
+        """Close the server at the end, and cut who is still talking."""
+        try:
+            yield
+        finally:
+            server.close()
+            for writer in list(self._talking):
+                writer.transport.abort()
+            await server.wait_closed()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One question, one answer."""
+        self._talking.add(writer)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await _answer(page, head))
+                writer.write(await _answer(self._page, head))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             logger.debug("Scrape cut", extra={"action": "scrape_cut", "error": repr(error)})
         finally:
-            talking.discard(writer)
+            self._talking.discard(writer)
             writer.close()
-
-    try:
-        server = await asyncio.start_server(talk, host, port, limit=LONGEST_HEAD_BYTES)
-    except OSError as error:
-        raise Unavailable(f"{host}:{port} cannot be listened on: {error}; set DLHUB_METRICS_PORT") from error
-    try:
-        yield int(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        for writer in list(talking):
-            writer.transport.abort()
-        await server.wait_closed()
 
 
 async def _answer(page: Page, head: bytes) -> bytes:

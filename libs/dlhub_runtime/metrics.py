@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
+
+from dlhub_runtime.byte_cache import ByteCache
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_S = (
@@ -102,6 +105,20 @@ def histogram(name: str, meaning: str, rows: Iterable[tuple[Labels, Histogram]])
         family.add_sample(f"{name}_count", dict(labels), so_far)
         family.add_sample(f"{name}_sum", dict(labels), found.total)
     return family
+
+
+def cache_families(level: str, cache: ByteCache[Any]) -> list[Metric]:
+    """How one level of the inference cache fares."""
+    labels = {"level": level}
+    return [
+        counter("dlhub_cache_hits_total", "Runs answered from memory.", [(labels, cache.hits)]),
+        counter("dlhub_cache_misses_total", "Runs that were looked up in vain.", [(labels, cache.misses)]),
+        counter(
+            "dlhub_cache_evictions_total", "Results dropped for lack of room.", [(labels, cache.evictions)]
+        ),
+        gauge("dlhub_cache_bytes", "Memory in use.", [(labels, cache.size_bytes)]),
+        gauge("dlhub_cache_limit_bytes", "Memory that may be used.", [(labels, cache.max_bytes)]),
+    ]
 
 
 def _bound(bound: float) -> str:

@@ -12,22 +12,25 @@ from dlhub_gateway.routes import (
     builds,
     deployments,
     health,
+    metrics,
     publish,
     runs,
     servables,
     sites,
     tasks,
 )
+from dlhub_gateway.siblings import Siblings
 
 NOUNS = (runs, tasks, health, accounts, publish, servables, builds, deployments, sites, blobs)
 """Runs first: aiohttp looks through the routes in this order."""
 
 
-def build_app(hub: Hub) -> web.Application:
+def build_app(hub: Hub, siblings: Siblings) -> web.Application:
     """An application that works with `hub`."""
     app = web.Application(client_max_size=hub.settings.gateway_body_bytes, middlewares=[errors_as_problems])
     for noun in NOUNS:
         app.add_routes(noun.routes(hub))
+    app.add_routes(metrics.routes(siblings))
 
     async def let_go(_: web.Application) -> None:
         """Those who wait for a task or follow a log must not keep the gateway from stopping."""

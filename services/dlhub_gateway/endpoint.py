@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
@@ -12,10 +13,11 @@ from pydantic import ValidationError
 
 from dlhub_gateway import idempotency
 from dlhub_gateway.auth import Scope, require
-from dlhub_gateway.http_errors import fault, foreign_problem, problem_response
+from dlhub_gateway.http_errors import OF_STATUS, fault, foreign_problem, problem_response
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.idempotency import HEADER, Key
-from proto_msgs.errors import DLHubError, Malformed
+from dlhub_gateway.metrics import OK, Kind
+from proto_msgs.errors import DLHubError, Internal, Malformed
 from proto_msgs.identity import Principal
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,32 @@ def posted(
         )
 
     return handle
+
+
+def observed(endpoint: PostEndpoint, kind: Kind) -> PostEndpoint:
+    """`endpoint`, with the time that its answers take counted by their outcome."""
+
+    async def handle(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+        started = time.monotonic()
+        code = OK
+        try:
+            return await endpoint(hub, caller, request)
+        except Exception as error:
+            code = _code_of(error)
+            raise
+        finally:
+            taken_s = time.monotonic() - started
+            hub.metrics.observe("task" if wants_task(request) else kind, code, taken_s)
+
+    return handle
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, DLHubError):
+        return error.code
+    if isinstance(error, web.HTTPException):
+        return OF_STATUS.get(error.status, Malformed.code)
+    return Internal.code
 
 
 def wants_task(request: web.Request) -> bool:

@@ -15,6 +15,7 @@ from dlhub_gateway.catalog import ask
 from dlhub_gateway.directory import Directory
 from dlhub_gateway.idempotency import Idempotency
 from dlhub_gateway.maps import SyncMaps
+from dlhub_gateway.metrics import GatewayMetrics
 from dlhub_gateway.result_cache import ResultCache
 from dlhub_gateway.runs import InteractiveRuns
 from dlhub_gateway.settings import GatewaySettings
@@ -22,6 +23,7 @@ from dlhub_gateway.signals import Signals
 from dlhub_gateway.sites import SiteBook
 from dlhub_gateway.tasks import TaskDesk
 from dlhub_runtime.blobs import BlobStore
+from dlhub_runtime.vitals import Vitals
 from proto_msgs.accounts import TokenRevoked
 from proto_msgs.builds import BuildProgress
 from proto_msgs.messages import Event, Message, Request
@@ -51,6 +53,8 @@ class Hub:
     maps: SyncMaps
     tasks: TaskDesk
     idempotency: Idempotency
+    vitals: Vitals
+    metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
     signals: Signals = field(default_factory=Signals)
     """By task id and by build id."""
 
@@ -64,7 +68,8 @@ async def open_hub(transport: Transport, settings: GatewaySettings) -> AsyncIter
     """A hub over an open transport."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(Bus(transport, origin="gateway"))
-        hub = _assemble(bus, settings)
+        vitals = await stack.enter_async_context(Vitals(transport))
+        hub = _assemble(bus, settings, vitals)
         await stack.enter_async_context(hub.runs)
         await stack.enter_async_context(hub.tasks)
         await stack.enter_async_context(hub.idempotency)
@@ -91,7 +96,7 @@ async def _collect_forever(hub: Hub) -> None:
         await asyncio.sleep(min(COLLECT_S, hub.settings.blob_ttl_s))
 
 
-def _assemble(bus: Bus, settings: GatewaySettings) -> Hub:
+def _assemble(bus: Bus, settings: GatewaySettings, vitals: Vitals) -> Hub:
     blobs = BlobStore.from_url(settings.blob_url)
     transient = blobs.transient()
     sites = SiteBook()
@@ -110,6 +115,7 @@ def _assemble(bus: Bus, settings: GatewaySettings) -> Hub:
         maps=SyncMaps(runs, transient, results, inline_bytes=settings.inline_bytes),
         tasks=TaskDesk(bus, runs.publisher, runs.waker),
         idempotency=Idempotency(bus, transient),
+        vitals=vitals,
     )
 
 

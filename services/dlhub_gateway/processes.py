@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
@@ -26,20 +27,28 @@ COMMAND = (sys.executable, "-m", "dlhub_gateway")
 STOP_S = 15.0
 """A child that has not ended so long after it was asked to is killed."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+LONGEST_FOLDER = 60
+"""A socket's path may have 107 characters."""
 STABLE_S = 30.0
 """A child that ran for so long is started again without a pause."""
 
 
 async def keep_processes(settings: GatewaySettings, command: Sequence[str] = COMMAND) -> None:
     """Keep `gateway_processes` children running until cancelled."""
-    with _reserved_port(settings) as reserved:
+    with _reserved_port(settings) as reserved, _siblings_folder() as siblings:
         child = settings.model_copy(
-            update={"gateway_child": True, "gateway_processes": 1, "gateway_port": reserved.getsockname()[1]}
+            update={
+                "gateway_child": True,
+                "gateway_processes": 1,
+                "gateway_port": reserved.getsockname()[1],
+                "gateway_siblings": siblings,
+            }
         )
         logger.info("Gateway starts processes", extra={"action": "processes", "port": child.gateway_port})
         async with asyncio.TaskGroup() as group:
             for number in range(settings.gateway_processes):
-                group.create_task(_keep_one(child, number, command))
+                numbered = child.model_copy(update={"gateway_number": number})
+                group.create_task(_keep_one(numbered, number, command))
 
 
 def _reserved_port(settings: GatewaySettings) -> socket.socket:
@@ -54,6 +63,14 @@ def _reserved_port(settings: GatewaySettings) -> socket.socket:
         where = f"{settings.gateway_host}:{settings.gateway_port}"
         raise Unavailable(f"{where} cannot be listened on: {error}; set DLHUB_GATEWAY_PORT") from error
     return reserved
+
+
+def _siblings_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for the sockets of the children, which only this user can enter; paths must be short."""
+    usual = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(
+        prefix="dlhub-gateway-", dir=usual if len(usual) < LONGEST_FOLDER else "/tmp"
+    )
 
 
 async def _keep_one(settings: GatewaySettings, number: int, command: Sequence[str]) -> None:

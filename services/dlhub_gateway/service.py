@@ -17,7 +17,9 @@ from dlhub_gateway.fast_lane import FastLane
 from dlhub_gateway.front_door import FrontDoor
 from dlhub_gateway.hub import Hub, open_hub
 from dlhub_gateway.processes import keep_processes
+from dlhub_gateway.routes.metrics import own_page
 from dlhub_gateway.settings import GatewaySettings
+from dlhub_gateway.siblings import Siblings
 from dlhub_runtime.process import instance_name
 from proto_msgs.errors import Unavailable
 
@@ -48,16 +50,18 @@ async def serve(settings: GatewaySettings) -> None:
 @asynccontextmanager
 async def gateway(transport: Transport, settings: GatewaySettings) -> AsyncIterator[Gateway]:
     """A gateway that answers over HTTP."""
-    async with open_hub(transport, settings) as hub, _http_server(hub, settings) as port:
-        logger.info(
-            "Gateway listens", extra={"action": "listening", "host": settings.gateway_host, "port": port}
-        )
-        yield Gateway(hub, port)
+    async with open_hub(transport, settings) as hub:
+        siblings = Siblings(own_page(hub), settings)
+        async with siblings.told(), _http_server(hub, siblings, settings) as port:
+            logger.info(
+                "Gateway listens", extra={"action": "listening", "host": settings.gateway_host, "port": port}
+            )
+            yield Gateway(hub, port)
 
 
 @asynccontextmanager
-async def _http_server(hub: Hub, settings: GatewaySettings) -> AsyncIterator[int]:
-    runner = web.AppRunner(build_app(hub), handle_signals=False, shutdown_timeout=LAST_REQUESTS_S)
+async def _http_server(hub: Hub, siblings: Siblings, settings: GatewaySettings) -> AsyncIterator[int]:
+    runner = web.AppRunner(build_app(hub, siblings), handle_signals=False, shutdown_timeout=LAST_REQUESTS_S)
     await runner.setup()
     requests = runner.server
     assert requests is not None, "a runner that was set up has a server"

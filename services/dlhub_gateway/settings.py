@@ -23,6 +23,10 @@ class GatewaySettings(ServiceSettings):
     """Processes that share the port. More than one per core gains nothing."""
     gateway_child: bool = False
     """Set by the gateway for its own child processes: share the port, end when standard input ends."""
+    gateway_number: int = 0
+    """Set by the gateway: which of its processes this one is."""
+    gateway_siblings: str = ""
+    """Set by the gateway: folder in which its processes tell one another their figures."""
     gateway_body_bytes: int = Field(default=256 * MEBIBYTE, ge=1024)
     """Longest body of a request other than an upload; it is held in memory."""
     gateway_upload_bytes: int = Field(default=2048 * MEBIBYTE, ge=1024)

@@ -14,7 +14,7 @@ from aiohttp import web
 from dlhub_gateway import outcomes
 from dlhub_gateway.auth import Scope
 from dlhub_gateway.directory import Resolved
-from dlhub_gateway.endpoint import ASYNC, posted, wants_task
+from dlhub_gateway.endpoint import ASYNC, observed, posted, wants_task
 from dlhub_gateway.envelope import read_envelope, read_map
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.maps import Map
@@ -31,11 +31,13 @@ SLOW_BODY_BYTES = 1024 * 1024
 
 def routes(hub: Hub) -> list[web.RouteDef]:
     base = "/api/v1/servables/{owner}/{name}"
+    one = posted(hub, observed(run, "run"), Scope.RUN, interactive=True)
+    many = posted(hub, observed(run_map, "map"), Scope.RUN, interactive=True)
     return [
-        web.post(f"{base}/run", posted(hub, run, Scope.RUN, interactive=True)),
-        web.post(f"{base}/methods/{{method}}/run", posted(hub, run, Scope.RUN, interactive=True)),
-        web.post(f"{base}/map", posted(hub, run_map, Scope.RUN, interactive=True)),
-        web.post(f"{base}/methods/{{method}}/map", posted(hub, run_map, Scope.RUN, interactive=True)),
+        web.post(f"{base}/run", one),
+        web.post(f"{base}/methods/{{method}}/run", one),
+        web.post(f"{base}/map", many),
+        web.post(f"{base}/methods/{{method}}/map", many),
     ]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlhub_bus import MemoryBroker, MemoryTransport
-from dlhub_runtime.exposition import LONGEST_HEAD_BYTES, answering, exposed
+from dlhub_runtime.exposition import LONGEST_HEAD_BYTES, answering, answering_at, asked, exposed
 from dlhub_runtime.metrics import Page, gauge
 from dlhub_runtime.settings import ServiceSettings
 from proto_msgs.errors import Unavailable
@@ -100,3 +102,27 @@ async def test_a_port_in_use_names_the_setting(url: str) -> None:
     with pytest.raises(Unavailable, match="set DLHUB_METRICS_PORT"):
         async with exposed(settings, MemoryTransport(MemoryBroker(), "x"), {}):
             pass
+
+
+async def test_processes_tell_one_another_at_a_socket(tmp_path: Path) -> None:
+    path = tmp_path / "0.sock"
+    async with answering_at(Page({}, [ready]), path):
+        (family,) = text_string_to_metric_families(await asked(path, 5))
+        assert family.samples[0].value == 3
+    with pytest.raises(OSError):
+        await asked(path, 5)
+
+
+async def test_a_socket_that_a_killed_process_left_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "0.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    async with answering_at(Page({}, [ready]), path):
+        assert "ready" in await asked(path, 5)
+
+
+async def test_a_page_that_fails_is_no_page(tmp_path: Path) -> None:
+    path = tmp_path / "0.sock"
+    async with answering_at(Page({}, [broken]), path):
+        with pytest.raises(ConnectionError, match="500"):
+            await asked(path, 5)
