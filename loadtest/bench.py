@@ -1,145 +1,194 @@
-"""`make bench`: the figures of the README, measured in one run and judged as ratios."""
+"""What the scenarios of one run share: how much work, the hub, the yardsticks, where to report.
+
+A scenario is a module of `loadtest.scenarios` with a TITLE and a `measure(bench, report)`. It asks the bench
+for a hub and for the yardsticks, and puts what it finds into the report. Nothing is measured twice in one
+run: a yardstick that several scenarios compare with is measured once, by whoever asks first.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
-from dlhub_client import DLHubClient
-from loadtest.hub import BenchHub, peak_growth_mb, publish_noop, running_hub
-from loadtest.wrk import drive
+from loadtest import yardsticks
+from loadtest.hub import BenchHub, existing_hub, running_hub
+from loadtest.rawhttp import Target
+from loadtest.results import Chart, Check, Sheet
+from loadtest.wrk import Bodies, Load, drive
+from loadtest.yardsticks import Alone, Wanted
 
-ROUNDS = 3
-SECONDS = 5.0
-MAP_ITEMS = 10_000
-ARCHIVE_BYTES = 100_000_000
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A line of the table."""
-
-    what: str
-    measured: str
-    goal: str
-    reached: bool
+REFERENCE_HTEX_PER_S = 900.0
 
 
-def main() -> int:
-    """Measure, print the table; 0 when every goal was reached."""
-    console = Console()
-    figures = list(track(_measure(console), "measuring", total=8, console=console, transient=True))
-    table = Table("what", "measured", "goal", "", title="DLHub bench: one run, one machine")
-    for figure in figures:
-        table.add_row(
-            figure.what, figure.measured, figure.goal, "[green]ok[/]" if figure.reached else "[red]missed[/]"
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long things are measured."""
+
+    rounds: int
+    """Repetitions of each point."""
+    seconds: float
+    """Of load per repetition."""
+    warm_s: float
+    """Of load before the first repetition."""
+    serial: int
+    """Runs one after the other, where a distribution is wanted."""
+    queued: int
+    """Runs handed over at once, where a completion time is wanted."""
+    queued_ipp: int
+    """The same for IPyParallel, which takes half a minute for 10,000."""
+
+
+FULL = Effort(rounds=5, seconds=6.0, warm_s=3.0, serial=1000, queued=10_000, queued_ipp=10_000)
+SHORT = Effort(rounds=3, seconds=2.0, warm_s=1.0, serial=300, queued=10_000, queued_ipp=2_000)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the command line said."""
+
+    short: bool = False
+    site: str | None = None
+    hub_url: str | None = None
+    out: Path = Path("bench")
+    minutes: float | None = None
+    """Length of the soak; None: 30, or 1 of a short run."""
+    most_replicas: int = 512
+
+    @property
+    def effort(self) -> Effort:
+        return SHORT if self.short else FULL
+
+
+class Steps:
+    """A progress bar and lines that stay."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def of(self, title: str) -> Iterator[None]:
+        """A bar for one scenario, from here to the end of the block."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24))
+        with Progress(
+            *columns, MofNCompleteColumn(), TimeElapsedColumn(), console=self._console, transient=True
+        ) as progress:
+            self._progress = progress
+            self._title = title
+            self._task = progress.add_task(title, total=None)
+            yield
+            self._progress = None
+
+    def expect(self, steps: int) -> None:
+        """So many steps are still to come."""
+        if self._progress:
+            done = self._progress.tasks[0].completed
+            self._progress.update(self._task, total=done + steps)
+
+    def doing(self, what: str) -> None:
+        """A step begins; without a terminal it is a line of its own."""
+        if self._progress and self._console.is_terminal:
+            self._progress.update(self._task, description=f"{self._title}: {escape(what)}", advance=1)
+        else:
+            self._console.print(f"  {escape(what)}", highlight=False)
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._console.print(f"  {escape(line)}", highlight=False)
+
+
+@dataclass
+class Report:
+    """What a scenario has found so far."""
+
+    checks: list[Check] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """A run of one or several scenarios; a context manager that stops what it started."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self.options = options
+        self.effort = options.effort
+        self.steps = Steps(console)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def hub(self) -> BenchHub:
+        """The hub that all scenarios share which need nothing special of it; started when first asked for."""
+        if self.options.hub_url:
+            return self._stack.enter_context(existing_hub(self.options.hub_url, self.options.site))
+        self.steps.say("starting a hub")
+        return self._stack.enter_context(running_hub(site=self.options.site))
+
+    @contextmanager
+    def own_hub(self, variables: dict[str, str] | None = None, *, packed: bool = False) -> Iterator[BenchHub]:
+        """A hub with settings of its own, for one scenario; the shared one when a hub was given."""
+        if self.options.hub_url:
+            yield self.hub
+            return
+        self.steps.say("starting a hub for this scenario")
+        with running_hub(variables, self.options.site, packed=packed) as hub:
+            yield hub
+
+    def drive(
+        self, target: Target, in_flight: int, bodies: Bodies | None = None, *, warm: bool = True
+    ) -> list[Load]:
+        """What wrk saw in each round."""
+        effort = self.effort
+        if warm:
+            drive(target, in_flight=in_flight, seconds=effort.warm_s, bodies=bodies)
+        rounds = range(effort.rounds)
+        return [drive(target, in_flight=in_flight, seconds=effort.seconds, bodies=bodies) for _ in rounds]
+
+    @property
+    def pace(self) -> float:
+        """How fast the machine is: 1 where raw HTEX does 900 runs/s or more; absolute goals scale with it."""
+        return min(1.0, self.htex.best_per_s / REFERENCE_HTEX_PER_S)
+
+    @cached_property
+    def htex(self) -> Alone:
+        """Raw HighThroughputExecutor: the yardstick of most goals."""
+        self.steps.doing("raw HTEX: one worker, queued and serial no-ops")
+        return yardsticks.measure("htex", Wanted(serial=self.effort.serial))
+
+    @cached_property
+    def ipp(self) -> Alone:
+        """Raw IPyParallel."""
+        self.steps.doing("raw IPP: one engine, queued and serial no-ops")
+        return yardsticks.measure(
+            "ipp", Wanted(serial=self.effort.serial, rounds=1, queued=self.effort.queued_ipp)
         )
-    console.print(table)
-    return 0 if all(figure.reached for figure in figures) else 1
 
-
-def _measure(console: Console) -> Iterator[Figure]:
-    console.print("raw HTEX: 3 x 10,000 queued no-ops, 1,000 serial ones")
-    htex = _raw_htex()
-    console.print("starting a hub")
-    with running_hub() as hub, DLHubClient(url=hub.url, token=hub.token) as client:
-        yield _at_most("dlhub up, ready after", hub.ready_s, 20, "s")
-        name = publish_noop(client)
-        yield _at_most("resident memory of the four services, idle", hub.services_mb(), 600, "MB")
-        yield from _run_path(console, hub, client, name, htex)
-        yield _publish(console, hub, client)
-
-
-def _run_path(
-    console: Console, hub: BenchHub, client: DLHubClient, name: str, htex: dict[str, float]
-) -> Iterator[Figure]:
-    url = f"{hub.url}/api/v1/servables/{name}/run"
-    console.print("no-op over HTTP: wrk, 64 in flight, then one; best and median of 3 rounds of 5 s")
-    drive(url, hub.token, in_flight=64, seconds=2)
-    many = max(drive(url, hub.token, in_flight=64, seconds=SECONDS).runs_per_s for _ in range(ROUNDS))
-    one = statistics.median(drive(url, hub.token, in_flight=1, seconds=SECONDS).p50_ms for _ in range(ROUNDS))
-    yield Figure("raw HTEX, one worker", f"{htex['runs_per_s']:,.0f} runs/s", "the yardstick", True)
-    yield Figure("raw HTEX, submit to result", f"{htex['p50_ms']:.2f} ms median", "the yardstick", True)
-    ratio = many / htex["runs_per_s"]
-    yield Figure(
-        "no-op over HTTP, 64 in flight", f"{many:,.0f} runs/s, {ratio:.1f} x HTEX", "3 x HTEX", ratio >= 3
-    )
-    slower = one / htex["p50_ms"]
-    yield Figure(
-        "no-op over HTTP, one in flight",
-        f"{one:.2f} ms, {slower:.2f} x HTEX",
-        "2 x HTEX at most",
-        slower <= 2,
-    )
-    console.print(f"map of {MAP_ITEMS:,} inputs")
-    mapped = max(_map_rate(client, name) for _ in range(ROUNDS))
-    gain = mapped / many
-    yield Figure(
-        f"map of {MAP_ITEMS:,} inputs",
-        f"{mapped:,.0f} items/s, {gain:.1f} x single",
-        "2 x single runs",
-        gain >= 2,
-    )
-
-
-def _map_rate(client: DLHubClient, name: str) -> float:
-    inputs = [f"input {number}" for number in range(MAP_ITEMS)]
-    began = time.perf_counter()
-    outputs = client.map(name, inputs)
-    elapsed = time.perf_counter() - began
-    if outputs != ["Hello World"] * MAP_ITEMS:
-        raise RuntimeError("the map's outputs are wrong")
-    return MAP_ITEMS / elapsed
-
-
-def _publish(console: Console, hub: BenchHub, client: DLHubClient) -> Figure:
-    console.print("publishing an archive of 100 MB that cannot be compressed")
-    growth = peak_growth_mb(hub.service_pid("gateway"))
-    next(growth)
-    with tempfile.TemporaryDirectory() as folder:
-        _large_servable(Path(folder))
-        client.publish_servable(Path(folder))
-    return _at_most("growth of the gateway while 100 MB are published", next(growth), 50, "MB")
-
-
-def _large_servable(folder: Path) -> None:
-    (folder / "app.py").write_text("def run(x):\n    return 'Hello World'\n")
-    (folder / "weights.bin").write_bytes(os.urandom(ARCHIVE_BYTES))
-    any_value = {"type": "python object", "python_type": "object"}
-    method = {
-        "input": any_value,
-        "output": {"type": "string"},
-        "method_details": {"module": "app", "method_name": "run"},
-    }
-    description = {
-        "datacite": {"titles": [{"title": "A large archive"}], "creators": []},
-        "dlhub": {"name": "large", "files": {"other": ["app.py", "weights.bin"]}},
-        "servable": {"type": "Python static method", "methods": {"run": method}},
-    }
-    (folder / "dlhub.json").write_text(json.dumps(description))
-
-
-def _at_most(what: str, value: float, bound: float, unit: str) -> Figure:
-    return Figure(what, f"{value:.1f} {unit}", f"{bound:g} {unit} at most", value <= bound)
-
-
-def _raw_htex() -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "loadtest.htex"], capture_output=True, text=True, check=False, timeout=300
-    )
-    if done.returncode:
-        raise RuntimeError(f"raw HTEX failed: {done.stderr}")
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    @cached_property
+    def servable(self) -> Alone:
+        """Our executor, without broker and HTTP."""
+        self.steps.doing("ServableExecutor alone: one replica, queued and serial no-ops")
+        return yardsticks.measure("servable", Wanted(serial=self.effort.serial))
