@@ -21,6 +21,7 @@ from dlhub_gateway.runs import InteractiveRuns
 from dlhub_gateway.settings import GatewaySettings
 from dlhub_gateway.signals import Signals
 from dlhub_gateway.sites import SiteBook
+from dlhub_gateway.splits import Splits
 from dlhub_gateway.tasks import TaskDesk
 from dlhub_runtime.blobs import BlobStore
 from dlhub_runtime.vitals import Vitals
@@ -51,6 +52,7 @@ class Hub:
     results: ResultCache
     runs: InteractiveRuns
     maps: SyncMaps
+    splits: Splits
     tasks: TaskDesk
     idempotency: Idempotency
     vitals: Vitals
@@ -113,6 +115,7 @@ def _assemble(bus: Bus, settings: GatewaySettings, vitals: Vitals) -> Hub:
         results=results,
         runs=runs,
         maps=SyncMaps(runs, transient, results, inline_bytes=settings.inline_bytes),
+        splits=Splits(runs, sites, transient, inline_bytes=settings.inline_bytes),
         tasks=TaskDesk(bus, runs.publisher, runs.waker),
         idempotency=Idempotency(bus, transient),
         vitals=vitals,

@@ -35,6 +35,8 @@ class Map:
     payloads: Sequence[bytes]
     deadline: float
     fresh: bool = False
+    items: Sequence[int] = ()
+    """How many items each input holds along the method's `map_axis`; empty: one each."""
 
 
 class MapAnswer(NamedTuple):
@@ -69,7 +71,7 @@ class SyncMaps:
         try:
             while len(answers) < len(wanted.payloads):
                 while started < min(len(wanted.payloads), len(answers) + WINDOW):
-                    window.append(await self._start(wanted, wanted.payloads[started]))
+                    window.append(await self._start(wanted, started))
                     started += 1
                 result = await _result(window[len(answers)])
                 answer = await self._answer(wanted, result, form)
@@ -89,9 +91,10 @@ class SyncMaps:
             self._runs.forget(run for run in window[len(answers) :] if isinstance(run, Pending))
         return MapAnswer(answers, site, cached)
 
-    async def _start(self, wanted: Map, payload: bytes) -> Pending | Answered | DLHubError:
+    async def _start(self, wanted: Map, index: int) -> Pending | Answered | DLHubError:
         version_id, method = wanted.found.record.version_id, wanted.method
-        blob = None
+        payload, blob = wanted.payloads[index], None
+        items = wanted.items[index] if wanted.items else 1
         if len(payload) > self._inline_bytes:
             blob, payload = await self._runs.stow(payload), b""
         key = self._results.key_of(version_id, method, payload, blob) if method.deterministic else None
@@ -99,7 +102,7 @@ class SyncMaps:
             return known
         try:
             run = self._runs.start(
-                version_id, method.name, payload, wanted.deadline, blob, fresh=wanted.fresh
+                version_id, method.name, payload, wanted.deadline, blob, fresh=wanted.fresh, items=items
             )
         except Overloaded as error:
             return error

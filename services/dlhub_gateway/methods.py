@@ -7,6 +7,7 @@ from typing import Any
 
 import msgpack
 
+from dlhub_gateway.cutting import items_along
 from dlhub_types import compile_argument
 from proto_msgs import codec
 from proto_msgs.description import Method
@@ -63,6 +64,10 @@ class CompiledMethod:
         """The value that the model shall get. Raises InputMismatch."""
         checker = self._checker
         return checker.from_json(inputs, path) if as_json else checker.check(inputs, path)
+
+    def items_in(self, value: Any) -> int:
+        """How many independent items checked inputs hold; at least 1."""
+        return 1 if self.map_axis is None else max(1, items_along(value, self.map_axis))
 
     def pack_checked(self, value: Any, parameters: bytes, path: str = "inputs") -> bytes:
         """A whole payload of inputs, or a part of them, that were checked before. Raises InputMismatch."""

@@ -103,23 +103,36 @@ class TaskDesk:
         """Publish the runs of tasks of one version and method."""
         task = orders[0].task
         try:
-            for runs in pieces(run for order in orders for run in order.runs):
-                await self._publisher.publish_batch(
-                    RunBatch(
-                        version_id=task.version_id,
-                        method=task.method,
-                        lane=Lane.DURABLE,
-                        reply_to="",
-                        answer_key=task.answer_key,
-                        runs=runs,
-                    )
-                )
+            if task.split is None:
+                for runs in pieces(run for order in orders for run in order.runs):
+                    await self._publish_batch(task, runs)
+            else:
+                await self._publish_each(orders)
         except DLHubError as error:
             await self._give_up(orders, error)
             return
         self._waker.want(task.version_id)
         for order in orders:
             order.settle(None)
+
+    async def _publish_each(self, orders: Sequence[Order]) -> None:
+        """Publish pieces of large inputs, each as a message of its own: any site may take any of them."""
+        batches = [self._publish_batch(order.task, (run,)) for order in orders for run in order.runs]
+        for result in await asyncio.gather(*batches, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _publish_batch(self, task: NewTask, runs: tuple[Run, ...]) -> None:
+        await self._publisher.publish_batch(
+            RunBatch(
+                version_id=task.version_id,
+                method=task.method,
+                lane=Lane.DURABLE,
+                reply_to="",
+                answer_key=task.answer_key,
+                runs=runs,
+            )
+        )
 
     async def _give_up(self, orders: Sequence[Order], error: DLHubError) -> None:
         """Take the tasks back; a run that is in the queue nevertheless is skipped by whoever gets it."""
@@ -134,10 +147,11 @@ class TaskDesk:
 
 def _by_method(orders: Iterable[Order]) -> list[list[Order]]:
     """Orders whose runs may travel together."""
-    groups: dict[tuple[str, str, bytes], list[Order]] = {}
+    groups: dict[tuple[str, str, bytes, bool], list[Order]] = {}
     for order in orders:
         task = order.task
-        groups.setdefault((task.version_id, task.method, task.answer_key), []).append(order)
+        kind = (task.version_id, task.method, task.answer_key, task.split is None)
+        groups.setdefault(kind, []).append(order)
     return list(groups.values())
 
 

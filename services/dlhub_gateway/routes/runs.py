@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import uuid4
@@ -21,6 +21,7 @@ from dlhub_gateway.maps import Map
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.negotiation import answer_form, decode, is_json
 from dlhub_gateway.result_cache import Answered
+from dlhub_gateway.splits import Cutter, Pieces, Whole, split_metadata
 from proto_msgs.identity import Principal
 from proto_msgs.runs import Run
 from proto_msgs.tasks import NewTask
@@ -45,8 +46,22 @@ class Asked(NamedTuple):
     """What a body asks for: a payload per run, checked."""
 
     payloads: Sequence[bytes]
+    """Empty when the input is cut."""
     timeout_s: float | None
     fresh: bool
+    items: Sequence[int] = ()
+    """How many items each payload holds; empty: one each."""
+    pieces: Pieces | None = None
+    """The one large input, when it is cut."""
+
+    async def each(self) -> AsyncIterator[tuple[bytes, int]]:
+        """The payload of each run, and how many items it holds."""
+        if self.pieces is not None:
+            split = self.pieces.split
+            for piece in range(split.pieces):
+                yield await self.pieces.payload(piece), len(split.range_of(piece))
+        for index, payload in enumerate(self.payloads):
+            yield payload, self.items[index] if self.items else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +82,11 @@ async def run(hub: Hub, caller: Principal, request: web.Request) -> web.Response
     """One run."""
     call = await _call(hub, caller, request)
     body = await request.read()
+    cutter = None if call.method.map_axis is None else hub.splits.cutter(call.found, call.method)
     if len(body) <= SLOW_BODY_BYTES:
-        asked = _read_run(body, call.as_json, call.method)
+        asked = _read_run(body, call.as_json, call.method, cutter)
     else:
-        asked = await asyncio.to_thread(_read_run, body, call.as_json, call.method)
+        asked = await asyncio.to_thread(_read_run, body, call.as_json, call.method, cutter)
     if wants_task(request):
         return await _create_task(call, asked, is_map=False)
     return await _run_now(call, asked)
@@ -97,28 +113,43 @@ async def _call(hub: Hub, caller: Principal, request: web.Request) -> Call:
     return Call(hub, caller, request, found, method, as_json, started)
 
 
-def _read_run(body: bytes, as_json: bool, method: CompiledMethod) -> Asked:
+def _read_run(body: bytes, as_json: bool, method: CompiledMethod, cutter: Cutter | None) -> Asked:
     wanted = read_envelope(decode(body, as_json))
     parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
-    return Asked((method.pack_inputs(wanted.inputs, as_json, parameters),), wanted.timeout_s, wanted.fresh)
+    how = (wanted.timeout_s, wanted.fresh)
+    if cutter is None:
+        return Asked((method.pack_inputs(wanted.inputs, as_json, parameters),), *how)
+    inputs = method.check_inputs(wanted.inputs, as_json)
+    items = method.items_in(inputs)
+    split = cutter(items)
+    if split is None:
+        return Asked((method.pack_checked(inputs, parameters),), *how, items=(items,))
+    return Asked((), *how, pieces=Pieces(method, split, inputs, parameters, len(body) > SLOW_BODY_BYTES))
 
 
 def _read_map(body: bytes, as_json: bool, method: CompiledMethod, max_items: int) -> Asked:
     wanted = read_envelope(decode(body, as_json))
     parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
-    items = read_map(wanted, max_items)
-    pack = method.pack_inputs
-    payloads = [pack(item, as_json, parameters, f"inputs[{index}]") for index, item in enumerate(items)]
-    return Asked(payloads, wanted.timeout_s, wanted.fresh)
+    entries = read_map(wanted, max_items)
+    how = (wanted.timeout_s, wanted.fresh)
+    if method.map_axis is None:
+        pack = method.pack_inputs
+        payloads = [pack(entry, as_json, parameters, f"inputs[{i}]") for i, entry in enumerate(entries)]
+        return Asked(payloads, *how)
+    checked = [method.check_inputs(entry, as_json, f"inputs[{i}]") for i, entry in enumerate(entries)]
+    payloads = [method.pack_checked(value, parameters, f"inputs[{i}]") for i, value in enumerate(checked)]
+    return Asked(payloads, *how, items=[method.items_in(value) for value in checked])
 
 
 async def _run_now(call: Call, asked: Asked) -> web.Response:
     hub, record = call.hub, call.found.record
-    outcome, site = await _outcome(call, asked)
+    outcome, site = await (_outcome(call, asked) if asked.pieces is None else _joined(call, asked))
     packed = outcome.body
     if outcome.blob is not None:
         packed = await outcomes.packed_body(packed, outcome.blob, hub.transient)
     metadata = outcomes.run_metadata(outcome, site, record.number, _ms_since(call.started))
+    if asked.pieces is not None:
+        metadata.update(split_metadata(asked.pieces.split))
     if not outcome.ok:
         raise outcomes.failure_of(packed, metadata)
     form = answer_form(call.request)
@@ -137,18 +168,32 @@ async def _outcome(call: Call, asked: Asked) -> Answered:
     if key is not None and not asked.fresh and (known := hub.results.find(key)):
         return known
     hub.runs.check_served(call.found)
-    deadline = time.time() + (asked.timeout_s or hub.settings.gateway_run_timeout_s)
-    pending = hub.runs.start(version_id, method.name, payload, deadline, blob, fresh=asked.fresh)
+    items = asked.items[0] if asked.items else 1
+    deadline = _deadline(call, asked)
+    pending = hub.runs.start(version_id, method.name, payload, deadline, blob, fresh=asked.fresh, items=items)
     pending.cache_key = key
     return await pending.answer()
+
+
+async def _joined(call: Call, asked: Asked) -> Answered:
+    """What a large input comes to, computed in pieces."""
+    assert asked.pieces is not None
+    call.hub.runs.check_served(call.found)
+    return await call.hub.splits.run(Whole(call.found, asked.pieces, _deadline(call, asked), asked.fresh))
+
+
+def _deadline(call: Call, asked: Asked) -> float:
+    """When somebody who waits has waited long enough: Unix time, seconds."""
+    return time.time() + (asked.timeout_s or call.hub.settings.gateway_run_timeout_s)
 
 
 async def _map_now(call: Call, asked: Asked) -> web.Response:
     hub = call.hub
     hub.runs.check_served(call.found)
-    deadline = time.time() + (asked.timeout_s or hub.settings.gateway_run_timeout_s)
     form = answer_form(call.request)
-    wanted = Map(call.found, call.method, asked.payloads, deadline, asked.fresh)
+    wanted = Map(
+        call.found, call.method, asked.payloads, _deadline(call, asked), asked.fresh, items=asked.items
+    )
     items, site, cached = await hub.maps.run(wanted, form)
     metadata = {
         "version": call.found.record.number,
@@ -166,10 +211,9 @@ async def _create_task(call: Call, asked: Asked, *, is_map: bool) -> web.Respons
     hub, record = call.hub, call.found.record
     task_id = uuid4().hex
     deadline = time.time() + (asked.timeout_s or hub.settings.gateway_task_timeout_s)
-    total = len(asked.payloads)
-    ids = [f"{task_id}:{index}" for index in range(total)] if is_map else [task_id]
-    pairs = zip(ids, asked.payloads, strict=True)
-    runs = [await _task_run(hub, *pair, deadline, asked.fresh) for pair in pairs]
+    split = asked.pieces.split if asked.pieces else None
+    several = is_map or split is not None
+    runs = await _task_runs(hub, asked, deadline, f"{task_id}:{{}}" if several else task_id)
     task = NewTask(
         task_id=task_id,
         creator=call.caller.identity,
@@ -180,7 +224,8 @@ async def _create_task(call: Call, asked: Asked, *, is_map: bool) -> web.Respons
         deadline=deadline,
         answer_key=hub.tasks.answer_key(),
         access=record.access,
-        total=total if is_map else None,
+        total=len(runs) if several else None,
+        split=split,
     )
     await hub.tasks.create(task, runs)
     location = f"/api/v1/tasks/{task_id}"
@@ -189,11 +234,23 @@ async def _create_task(call: Call, asked: Asked, *, is_map: bool) -> web.Respons
     return form.response(body, status=202, headers={"Location": location, "Preference-Applied": ASYNC})
 
 
-async def _task_run(hub: Hub, run_id: str, payload: bytes, deadline: float, fresh: bool) -> Run:
-    if len(payload) <= hub.settings.inline_bytes:
-        return Run(run_id=run_id, payload=payload, deadline=deadline, fresh=fresh)
-    blob = await hub.runs.stow(payload)
-    return Run(run_id=run_id, payload=b"", deadline=deadline, blob=blob, fresh=fresh)
+async def _task_runs(hub: Hub, asked: Asked, deadline: float, run_id: str) -> list[Run]:
+    """The runs of a task; `run_id` has braces in the place of a run's index."""
+    runs: list[Run] = []
+    async for payload, items in asked.each():
+        blob = None
+        if len(payload) > hub.settings.inline_bytes:
+            blob, payload = await hub.runs.stow(payload), b""
+        run = Run(
+            run_id=run_id.format(len(runs)),
+            payload=payload,
+            deadline=deadline,
+            blob=blob,
+            items=items,
+            fresh=asked.fresh,
+        )
+        runs.append(run)
+    return runs
 
 
 def _ms_since(started: float) -> float:
