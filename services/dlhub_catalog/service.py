@@ -17,7 +17,7 @@ from dlhub_catalog.results import keep_results
 from dlhub_catalog.settings import Settings
 from dlhub_catalog.store import open_store
 from dlhub_catalog.store.search import Search
-from dlhub_catalog.sweeper import sweep
+from dlhub_catalog.sweeper import mark_running, sweep
 from dlhub_runtime.exposition import exposed
 from dlhub_runtime.process import instance_name
 from proto_msgs.errors import DLHubError
@@ -47,6 +47,7 @@ async def run_loops(deps: Deps) -> None:
         group.create_task(keep_results(deps))
         group.create_task(keep_letters(deps))
         group.create_task(sweep(deps))
+        group.create_task(mark_running(deps))
 
 
 @asynccontextmanager

@@ -31,6 +31,15 @@ async def sweep(deps: Deps) -> None:
         await asyncio.sleep(deps.settings.sweep_s)
 
 
+async def mark_running(deps: Deps) -> None:
+    """Write down which tasks run, when they do so for longer than a moment, until cancelled."""
+    running = deps.store.tasks.running
+    while True:
+        await running.some()
+        await _try(lambda _: running.write(), deps)
+        heed_cancellation()
+
+
 async def _try(sweep_one: Callable[[Deps], Awaitable[None]], deps: Deps) -> None:
     try:
         with translated():

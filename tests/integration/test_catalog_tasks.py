@@ -11,7 +11,7 @@ import pytest
 from catalog_stage import ADA, BOB, KEY, Stage, new_task, open_stage
 
 from dlhub_catalog.results import store_results
-from dlhub_catalog.sweeper import sweep_tasks
+from dlhub_catalog.sweeper import mark_running, sweep_tasks
 from proto_msgs import codec
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import Conflict, NotFound
@@ -180,9 +180,31 @@ async def test_a_map_over_nothing_is_done(stage: Stage) -> None:
 async def test_starting_marks_tasks_as_running(stage: Stage) -> None:
     await _create(stage, "t")
     assert await _start(stage, "t") == ()
+    await stage.deps.store.tasks.running.write()
     task = await _task(stage)
     assert task.status == "running"
     assert task.started_at
+
+
+async def test_a_task_that_is_done_at_once_knows_when_it_started_too(stage: Stage) -> None:
+    await _create(stage, "t")
+    await _start(stage, "t")
+    await _results(stage, "t")
+    await stage.deps.store.tasks.running.write()
+    task = await _task(stage)
+    assert task.status == "succeeded"
+    assert task.started_at
+
+
+async def test_what_runs_for_longer_is_marked_a_moment_later(stage: Stage) -> None:
+    await _create(stage, "t")
+    async with asyncio.TaskGroup() as group:
+        marking = group.create_task(mark_running(stage.deps))
+        await _start(stage, "t")
+        async with asyncio.timeout(10):
+            while (await _task(stage)).status != "running":
+                await asyncio.sleep(0.02)
+        marking.cancel()
 
 
 async def test_runs_that_have_ended_are_skipped(stage: Stage) -> None:

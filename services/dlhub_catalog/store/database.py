@@ -39,7 +39,8 @@ Session = AsyncClientSession
 T = TypeVar("T")
 
 DUPLICATE_KEY = 11000
-INDEX_OPTIONS_CONFLICT = 85
+INDEX_CONFLICTS = (85, 86)
+"""MongoDB's codes for an index that is there and differs: IndexOptionsConflict, IndexKeySpecsConflict."""
 
 
 def now() -> datetime:
@@ -202,7 +203,7 @@ async def ensure_indexes(collection: Collection, *indexes: IndexModel) -> None:
         try:
             await collection.create_indexes([index])
         except OperationFailure as error:
-            if error.code != INDEX_OPTIONS_CONFLICT or "expireAfterSeconds" not in index.document:
+            if error.code not in INDEX_CONFLICTS or "expireAfterSeconds" not in index.document:
                 raise
             await collection.drop_index(index.document["name"])
             await collection.create_indexes([index])
@@ -210,4 +211,7 @@ async def ensure_indexes(collection: Collection, *indexes: IndexModel) -> None:
 
 def expiring(field: str, lifetime_s: int) -> IndexModel:
     """An index by which the database deletes documents `lifetime_s` after the time in `field`."""
-    return IndexModel([(field, pymongo.ASCENDING)], expireAfterSeconds=lifetime_s)
+    dated = {field: {"$type": "date"}}  # what has no such time yet costs the index nothing
+    return IndexModel(
+        [(field, pymongo.ASCENDING)], expireAfterSeconds=lifetime_s, partialFilterExpression=dated
+    )

@@ -26,8 +26,9 @@ from dlhub_catalog.store.database import (
     insert_new,
     now,
 )
+from dlhub_catalog.store.running import RunningMarks
 from proto_msgs.identity import Access
-from proto_msgs.tasks import NewTask, TaskOutcome, TaskRecord, TaskStatus
+from proto_msgs.tasks import NewTask, Split, TaskOutcome, TaskRecord, TaskStatus
 
 ITEMS_OUTLIVE_S = 2 * 24 * 3600
 """A map may take a day, so its items must be kept longer after they were stored than it after its end."""
@@ -45,6 +46,7 @@ class TaskDocument(Document):
     answer_key: bytes
     deadline: float
     total: int | None = None
+    split: Split | None = None
     done: int = 0
     open: bool = False
     status: TaskStatus = "queued"
@@ -67,6 +69,7 @@ class TaskStore:
         self._tasks = database.collection("tasks")
         self._items = database.collection("map_items")
         self._new: Gathering[NewTask] = Gathering(self._insert)
+        self.running = RunningMarks(self._tasks)
 
     async def create_indexes(self, retention_s: int) -> None:
         unfinished = {"open": True}
@@ -134,12 +137,11 @@ class TaskStore:
     async def start(self, site: str, run_ids: Sequence[str]) -> set[str]:
         """Mark the runs' tasks as running at `site`; returns the runs that have nothing left to do."""
         ids = list({run_id_parts(run_id)[0] for run_id in run_ids})
-        change = {"status": "running", "site": site, "started_at": now()}
-        queued = {"_id": {"$in": ids}, "open": True, "status": "queued"}
-        await self._tasks.update_many(queued, {"$set": change})
-        # Asked after the update: whatever is cancelled from here on is told to sites that have started it.
+        await self.running.add(site, ids)
+        # Asked after that: whatever is cancelled from here on is told to sites that have started it.
         waiting = await _ids(self._tasks, {"_id": {"$in": ids}, "open": True})
-        done = await _ids(self._items, {"_id": {"$in": [run_id for run_id in run_ids if ":" in run_id]}})
+        items = [run_id for run_id in run_ids if ":" in run_id]
+        done = await _ids(self._items, {"_id": {"$in": items}}) if items else set()
         return {run_id for run_id in run_ids if run_id in done or run_id_parts(run_id)[0] not in waiting}
 
     async def expected(self, task_ids: Iterable[str]) -> dict[str, Expected]:
@@ -155,7 +157,8 @@ class TaskStore:
         """End tasks with one run, each with its outcome, unless they have ended."""
         updates = [
             UpdateOne(
-                {"_id": task_id, "open": True}, _ended(status_of(outcome), outcome=outcome.model_dump())
+                {"_id": task_id, "open": True},
+                _ended(status_of(outcome), outcome=outcome.model_dump(), **self.running.take(task_id)),
             )
             for task_id, outcome in outcomes.items()
         ]
@@ -182,7 +185,7 @@ class TaskStore:
         updates = [
             UpdateOne(
                 {"_id": task_id, "open": True},
-                _ended("succeeded", done=done[task_id])
+                _ended("succeeded", done=done[task_id], **self.running.take(task_id))
                 if task_id in complete
                 else {"$max": {"done": done[task_id]}},
             )
