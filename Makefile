@@ -7,7 +7,7 @@ PACKAGES := proto_msgs libs services
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo up bench lock clean
+.PHONY: help install lint format test demo up bench bench-full lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -45,9 +45,13 @@ demo: $(INSTALLED) ## publish eleven real models, run them, compare them; the ta
 up: $(INSTALLED) ## start the hub on this machine; Ctrl-C stops it
 	$(BIN)/dlhub up
 
-bench: $(INSTALLED) ## speed and memory, as ratios in one run
+bench: $(INSTALLED) ## speed and memory against the goals, as ratios in one short run
 	@deploy/system_packages.sh wrk
-	$(BIN)/python -m loadtest bench
+	$(BIN)/python -m loadtest bench --short
+
+bench-full: $(INSTALLED) ## every scenario at full length (hours); tables and plots into docs/bench
+	@deploy/system_packages.sh wrk
+	$(BIN)/python -m loadtest all --out docs/bench
 
 lock: ## pin the newest versions of everything
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
