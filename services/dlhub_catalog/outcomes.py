@@ -97,6 +97,7 @@ def stored_form(outcome: Outcome, site: str) -> TaskOutcome:
         blob=outcome.blob,
         metadata={
             "site": site,
+            **({"cached": True, "cache_level": outcome.cached} if outcome.cached else {}),
             "batch_size": outcome.batch_size,
             "timings_ms": {**timings_ms, "total": sum(timings_ms.values())},
             "stdout": outcome.stdout,

@@ -123,6 +123,7 @@ class Memory:
             return
         if not outcome.ok and _code(outcome) in _THE_LEADERS_OWN:
             self._lead(key, Flight(followers[0], followers[1:]))
+            followers[0].alone |= leader.alone  # the same inputs may be what kills replicas
             self._owner.lines.add(followers[0], first=True)
             # Later: this may be the middle of losing a replica.
             asyncio.get_running_loop().call_soon(self._owner.dispatch)

@@ -76,3 +76,9 @@ def test_task_ids_of_maps_and_single_runs() -> None:
 )
 def test_the_status_of_a_task_follows_from_its_outcome(outcome: Outcome, status: str) -> None:
     assert status_of(stored_form(outcome, "here")) == status
+
+
+def test_what_was_remembered_is_stored_as_that() -> None:
+    assert "cached" not in stored_form(Outcome(run_id="a", ok=True, body=b""), "here").metadata
+    metadata = stored_form(Outcome(run_id="a", ok=True, body=b"", cached="site"), "here").metadata
+    assert (metadata["cached"], metadata["cache_level"]) == (True, "site")
