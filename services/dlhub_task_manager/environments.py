@@ -12,7 +12,8 @@ from dlhub_build.venv import materialise
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.blocks import LocalProcesses
-from dlhub_task_manager.executors.servable import ServableExecutor, WorkerCommand
+from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.servable import ServableExecutor
 from dlhub_task_manager.fleet import KEPT_FOLDERS
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable

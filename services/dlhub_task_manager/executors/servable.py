@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import shlex
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +19,10 @@ from parsl.utils import RepresentationMixin
 
 from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
 from dlhub_task_manager.executors.blocks import Blocks
+from dlhub_task_manager.executors.command import WorkerCommand
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable
 from proto_msgs.worker import Run
-
-PATH = "/usr/local/bin:/usr/bin:/bin"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerCommand:
-    """What is needed to start a worker for one version."""
-
-    python: Path
-    """Interpreter of the version's environment."""
-    shim: Path
-    """Folder that holds the shim."""
-    servable: Path
-    """Folder of the published files."""
-    description: Path
-    """The version's dlhub.json."""
-
-    def words(self, endpoint: str, replica_id: str, folder: Path) -> list[str]:
-        """The command of one worker, which connects to `endpoint`; it inherits no variable."""
-        variables = {
-            "PATH": f"{self.python.parent}:{PATH}",
-            "HOME": str(folder),
-            "TMPDIR": str(folder),
-            "LANG": "C.UTF-8",
-        }
-        scrubbed = ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
-        worker = [str(self.python), "-I", str(self.shim / "run_worker.py")]
-        options = {
-            "--endpoint": endpoint,
-            "--replica": replica_id,
-            "--servable": str(self.servable),
-            "--description": str(self.description),
-            "--folder": str(folder),
-        }
-        return [*scrubbed, *worker, *(part for option in options.items() for part in option)]
 
 
 class WorkerBlocks(BlockProviderExecutor, RepresentationMixin):
@@ -90,7 +55,7 @@ class WorkerBlocks(BlockProviderExecutor, RepresentationMixin):
     def _get_launch_command(self, block_id: str) -> str:
         folder = self.folder / self.next_replica
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return "exec " + shlex.join(self.command.words(self.endpoint, self.next_replica, folder))
+        return shlex.join(self.command.words(self.endpoint, self.next_replica, folder))
 
     def shutdown(self) -> None:
         """Nothing runs but the blocks."""

@@ -56,7 +56,7 @@ async def test_the_worker_finds_its_description_and_inherits_nothing(tmp_path: P
     executor._workers.next_replica = "replica-7"
     command = executor._workers._get_launch_command("7")
     home = version_folder(tmp_path, "v1")
-    assert command.startswith("exec env -i ")
+    assert command.startswith("env -i ")
     assert f"--description {home}/dlhub.json" in command
     assert "--replica replica-7" in command
     assert json.loads((home / "servable.json").read_text()) == {"servable": "ada/test", "version": 1}

@@ -1,0 +1,45 @@
+"""The command of a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def scrubbed(variables: dict[str, str]) -> list[str]:
+    """The start of a command that inherits no variable, and gets these."""
+    return ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerCommand:
+    """What is needed to start a worker for one version."""
+
+    python: Path
+    """Interpreter of the version's environment."""
+    shim: Path
+    """Folder that holds the shim."""
+    servable: Path
+    """Folder of the published files."""
+    description: Path
+    """The version's dlhub.json."""
+
+    def words(self, endpoint: str, replica_id: str, folder: Path) -> list[str]:
+        """The command of one worker, which connects to `endpoint`."""
+        variables = {
+            "PATH": f"{self.python.parent}:{PATH}",
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "LANG": "C.UTF-8",
+        }
+        options = {
+            "--endpoint": endpoint,
+            "--replica": replica_id,
+            "--servable": str(self.servable),
+            "--description": str(self.description),
+            "--folder": str(folder),
+        }
+        worker = [str(self.python), "-I", str(self.shim / "run_worker.py")]
+        return [*scrubbed(variables), *worker, *(part for option in options.items() for part in option)]
