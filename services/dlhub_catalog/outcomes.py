@@ -7,6 +7,7 @@ refused, so that nobody who merely knows a task's id can answer it.
 from __future__ import annotations
 
 import hmac
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,7 +26,9 @@ class Expected:
     open: bool
     """It has not reached a final status."""
     total: int | None
-    """Items of a map."""
+    """Runs of a map or a split."""
+    split: bool = False
+    """They are the pieces of one input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Plan:
     single: dict[str, TaskOutcome] = field(default_factory=dict)
     """Outcomes of single runs by task."""
     items: dict[tuple[str, int], TaskOutcome] = field(default_factory=dict)
-    """Outcomes of maps' items by task and index."""
+    """Outcomes of runs of maps and splits by task and index."""
     final: set[str] = field(default_factory=set)
     """Tasks with a result that came too late; who waits for them may have missed that they ended."""
     refused: list[Refusal] = field(default_factory=list)
@@ -110,10 +113,20 @@ def status_of(outcome: TaskOutcome) -> TaskStatus:
     """The final status of a task with one run that came to this."""
     if outcome.ok:
         return "succeeded"
-    return "expired" if _failure_code(outcome) == DeadlineExceeded.code else "failed"
+    return "expired" if failure_code(outcome) == DeadlineExceeded.code else "failed"
 
 
-def _failure_code(outcome: TaskOutcome) -> str:
+def first_failure(pieces: Mapping[int, bool]) -> int | None:
+    """The piece that decides that its split has failed: one with nothing but successes before it.
+
+    pieces: whether each piece that has an outcome succeeded.
+    """
+    piece = next(piece for piece in itertools.count() if not pieces.get(piece))
+    return piece if piece in pieces else None
+
+
+def failure_code(outcome: TaskOutcome) -> str:
+    """The kind of a failure; empty when it cannot be told."""
     try:
         failure = codec.unpack(outcome.body)
     except codec.DecodeError:  # in the blob store, or from a newer site: a failure all the same

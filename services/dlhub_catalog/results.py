@@ -12,6 +12,7 @@ from dlhub_catalog.handlers.tasks import tell_finished
 from dlhub_catalog.storing import Sink, store_arrivals
 from proto_msgs.errors import Unavailable
 from proto_msgs.runs import ResultBatch, unpack_results
+from proto_msgs.tasks import TaskCancelled
 from proto_msgs.topics import results_queue
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,8 @@ async def store_results(batches: Sequence[ResultBatch], deps: Deps) -> None:
     plan = outcomes.plan(batches, expected)
     _log_refused(plan)
     await tasks.store_single(plan.single)
-    complete = await tasks.store_items(plan.items)
-    finished = [*plan.single, *complete, *plan.final]
+    ended = await tasks.store_items(plan.items)
+    finished = [*plan.single, *(task.task_id for task in ended), *plan.final]
     logger.info(
         "Results stored",
         extra={
@@ -47,9 +48,17 @@ async def store_results(batches: Sequence[ResultBatch], deps: Deps) -> None:
     )
     try:
         await tell_finished(finished, deps)
+        await _stop({task.task_id for task in ended if task.runs_left}, batches, deps)
     except Unavailable as error:
         # The connection is lost, so these results come again, and it is told then.
         logger.info("Not told yet", extra={"action": "finished_untold", "error": str(error)})
+
+
+async def _stop(task_ids: set[str], batches: Sequence[ResultBatch], deps: Deps) -> None:
+    """Tell the sites to drop what is left of tasks that have failed."""
+    versions = {task_id: batch.version_id for batch in batches for task_id in outcomes.task_ids([batch])}
+    for task_id in task_ids:
+        await deps.bus.emit(TaskCancelled(task_id=task_id, version_id=versions[task_id]))
 
 
 def _read(delivery: Delivery) -> ResultBatch:

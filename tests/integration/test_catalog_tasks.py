@@ -24,6 +24,7 @@ from proto_msgs.tasks import (
     GetMapItems,
     GetTask,
     ListTasks,
+    Split,
     StartRuns,
     TaskCancelled,
     TaskRecord,
@@ -140,6 +141,76 @@ async def test_a_map_counts_its_items_and_ends_with_the_last(stage: Stage) -> No
     task = await _task(stage, "m")
     assert (task.status, task.done) == ("succeeded", 3)
     assert (await stage.heard(TasksFinished)).task_ids == ("m",)
+
+
+# --- one input in pieces ---
+
+
+def _failed(run_id: str, code: str = "servable_failed") -> Outcome:
+    return Outcome(run_id=run_id, ok=False, body=codec.pack({"code": code, "message": "no"}))
+
+
+async def _create_split(stage: Stage) -> None:
+    """A task of three pieces: two items, two items, one item."""
+    await _create(stage, "s", total=3, split=Split(items=5, per_piece=2))
+
+
+async def test_a_split_has_succeeded_when_all_pieces_have(stage: Stage) -> None:
+    await _create_split(stage)
+    await _results(stage, "s:2", "s:0")
+    task = await _task(stage, "s")
+    assert (task.status, task.done, task.split) == ("queued", 2, Split(items=5, per_piece=2))
+    await _results(stage, "s:1")
+    task = await _task(stage, "s")
+    assert (task.status, task.done, task.outcome) == ("succeeded", 3, None)
+    assert (await stage.heard(TasksFinished)).task_ids == ("s",)
+    assert stage.unheard(TaskCancelled) == 0
+
+
+async def test_the_lowest_failed_piece_fails_the_split_and_the_rest_is_dropped(stage: Stage) -> None:
+    await _create_split(stage)
+    await _results(stage, _failed("s:1"))
+    assert (await _task(stage, "s")).status == "queued"  # the first piece may fail as well
+    await _results(stage, "s:0")
+    task = await _task(stage, "s")
+    assert (task.status, task.done) == ("failed", 2)
+    assert task.outcome
+    assert task.outcome.metadata["piece"] == 1
+    assert (await stage.heard(TasksFinished)).task_ids == ("s",)
+    assert (await stage.heard(TaskCancelled)).task_id == "s"
+    assert await _start(stage, "s:2") == ("s:2",)
+
+
+async def test_a_piece_past_the_deadline_expires_the_split(stage: Stage) -> None:
+    await _create_split(stage)
+    await _results(stage, "s:0", "s:1", _failed("s:2", "deadline_exceeded"))
+    assert (await _task(stage, "s")).status == "expired"
+    assert stage.unheard(TaskCancelled) == 0
+
+
+async def test_the_other_pieces_of_a_lost_one_are_still_wanted(stage: Stage) -> None:
+    await _create_split(stage)
+    await _results(stage, _failed("s:0", "worker_lost"))
+    await _results(stage, "s:1")
+    assert (await _task(stage, "s")).status == "queued"
+    await _results(stage, "s:2")
+    assert (await _task(stage, "s")).status == "failed"
+    assert await stage.deps.store.tasks.reopen("s:0", 4e9)
+    await _results(stage, "s:0")
+    task = await _task(stage, "s")
+    assert (task.status, task.done, task.outcome) == ("succeeded", 3, None)
+
+
+async def test_a_cancelled_split_starts_no_more_pieces(stage: Stage) -> None:
+    await _create_split(stage)
+    await _results(stage, "s:0")
+    await stage.ask(CancelTask(task_id="s"))
+    assert await _start(stage, "s:1", "s:2") == ("s:1", "s:2")
+    await _results(stage, "s:1", "s:2")
+    assert (await _task(stage, "s")).status == "cancelled"
+
+
+# --- maps ---
 
 
 async def test_a_map_is_completed_after_a_crash_between_two_writes(stage: Stage) -> None:

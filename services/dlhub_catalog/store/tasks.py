@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 
@@ -27,6 +27,7 @@ from dlhub_catalog.store.database import (
     now,
 )
 from dlhub_catalog.store.running import RunningMarks
+from dlhub_catalog.store.standing import standings
 from proto_msgs.identity import Access
 from proto_msgs.tasks import NewTask, Split, TaskOutcome, TaskRecord, TaskStatus
 
@@ -60,6 +61,14 @@ class TaskDocument(Document):
         """The task as its creator sees it."""
         fields = {name: getattr(self, name) for name in TaskRecord.model_fields if name != "task_id"}
         return TaskRecord(task_id=self.id, **fields)
+
+
+class Ended(NamedTuple):
+    """A task of several runs that has reached a final status."""
+
+    task_id: str
+    runs_left: bool
+    """Some of its runs have no outcome yet, and nobody wants them any more."""
 
 
 class TaskStore:
@@ -146,10 +155,15 @@ class TaskStore:
 
     async def expected(self, task_ids: Iterable[str]) -> dict[str, Expected]:
         """What has to be known of tasks to store results for them."""
-        wanted = {"answer_key": 1, "open": 1, "total": 1}
+        wanted = {"answer_key": 1, "open": 1, "total": 1, "split": 1}
         cursor = self._tasks.find({"_id": {"$in": list(task_ids)}}, wanted)
         return {
-            stored["_id"]: Expected(stored["answer_key"], stored.get("open", False), stored["total"])
+            stored["_id"]: Expected(
+                stored["answer_key"],
+                stored.get("open", False),
+                stored["total"],
+                split=stored.get("split") is not None,
+            )
             async for stored in cursor
         }
 
@@ -165,35 +179,34 @@ class TaskStore:
         if updates:
             await self._tasks.bulk_write(updates, ordered=False)
 
-    async def store_items(self, outcomes: Mapping[tuple[str, int], TaskOutcome]) -> list[str]:
-        """Keep outcomes of maps' items; returns the maps that have ended with them."""
+    async def store_items(self, outcomes: Mapping[tuple[str, int], TaskOutcome]) -> list[Ended]:
+        """Keep outcomes of maps' items and inputs' pieces; returns the tasks that have ended with them."""
         stored_at = now()
         await insert_new(
             self._items, [_item(task_id, index, o, stored_at) for (task_id, index), o in outcomes.items()]
         )
         return await self._count_items({task_id for task_id, _ in outcomes})
 
-    async def _count_items(self, maps: set[str]) -> list[str]:
-        """Bring `done` of maps up to date and end those that are complete; returns these."""
-        if not maps:
-            return []
-        count = {"$group": {"_id": "$task_id", "done": {"$sum": 1}}}
-        groups = await self._items.aggregate([{"$match": {"task_id": {"$in": list(maps)}}}, count])
-        done = {row["_id"]: row["done"] async for row in groups}
-        totals = await self.expected(done)
-        complete = [task_id for task_id, task in totals.items() if done[task_id] >= (task.total or 0)]
+    async def _count_items(self, task_ids: set[str]) -> list[Ended]:
+        """Bring `done` of tasks up to date and end those that have nothing to wait for; returns these."""
+        tasks = await self.expected(task_ids) if task_ids else {}
+        found = await standings(self._items, tasks)
         updates = [
             UpdateOne(
                 {"_id": task_id, "open": True},
-                _ended("succeeded", done=done[task_id], **self.running.take(task_id))
-                if task_id in complete
-                else {"$max": {"done": done[task_id]}},
+                _ended(standing.status, **standing.fields, **self.running.take(task_id))
+                if standing.status
+                else {"$max": {"done": standing.done}},
             )
-            for task_id in totals
+            for task_id, standing in found.items()
         ]
         if updates:
             await self._tasks.bulk_write(updates, ordered=False)
-        return complete
+        return [
+            Ended(task_id, runs_left=standing.done < (tasks[task_id].total or 0))
+            for task_id, standing in found.items()
+            if standing.status
+        ]
 
     async def expire_overdue(self, before: float, limit: int) -> list[str]:
         """End tasks whose deadline lies before that time; returns them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlhub_catalog.outcomes import Expected, Plan, plan, status_of, stored_form, task_ids
+from dlhub_catalog.outcomes import Expected, Plan, first_failure, plan, status_of, stored_form, task_ids
 from proto_msgs import codec
 from proto_msgs.runs import Outcome, ResultBatch
 
@@ -82,3 +82,20 @@ def test_what_was_remembered_is_stored_as_that() -> None:
     assert "cached" not in stored_form(Outcome(run_id="a", ok=True, body=b""), "here").metadata
     metadata = stored_form(Outcome(run_id="a", ok=True, body=b"", cached="site"), "here").metadata
     assert (metadata["cached"], metadata["cache_level"]) == (True, "site")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "failed"),
+    [
+        ({}, None),
+        ({0: True, 1: True}, None),
+        ({0: True, 1: False, 2: False}, 1),
+        ({0: False}, 0),
+        ({1: False}, None),  # the one before it may fail as well, and would decide
+        ({0: True, 2: False}, None),
+    ],
+)
+def test_the_first_failure_decides_once_all_before_it_have_succeeded(
+    pieces: dict[int, bool], failed: int | None
+) -> None:
+    assert first_failure(pieces) == failed
