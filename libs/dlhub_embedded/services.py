@@ -57,6 +57,8 @@ class Addresses:
     mongo_url: str = field(repr=False)
     blob_url: str
     gateway_port: int
+    metrics_ports: Mapping[str, int] = field(default_factory=dict)
+    """Where the services without an HTTP server of their own answer `/metrics`."""
 
 
 class Service(Part):
@@ -76,7 +78,7 @@ class Service(Part):
 
     @property
     def ports(self) -> dict[str, int]:
-        """The gateway's HTTP port; the others listen nowhere."""
+        """The gateway's HTTP port; the others answer for their figures alone, if at all."""
         return self._ports
 
     def command(self) -> Command:
@@ -99,7 +101,7 @@ def services(home: Home, settings: Settings, addresses: Addresses) -> list[Servi
                 cwd=home.path,
                 log=home.log(name),
             ),
-            {"http": addresses.gateway_port} if name == GATEWAY else {},
+            _ports(name, addresses),
             settings,
         )
         for name, argv in settings.services.items()
@@ -114,7 +116,23 @@ def environment(name: str, home: Home, settings: Settings, addresses: Addresses)
         environment |= {**settings.object_store, "DLHUB_BLOB_URL": addresses.blob_url}
     if name in USES_ENVIRONMENTS:
         environment["DLHUB_ENVIRONMENTS_DIR"] = str(home.path / "environments")
+    if port := addresses.metrics_ports.get(name):
+        environment["DLHUB_METRICS_PORT"] = str(port)
     return environment | _own(name, home, settings, addresses)
+
+
+def metrics_ports(home: Home, settings: Settings) -> dict[str, int]:
+    """A port for the figures of each service but the gateway; none with DLHUB_METRICS_PORT=0."""
+    if settings.passed_on.get("DLHUB_METRICS_PORT") == "0":
+        return {}
+    return {name: home.port(f"{name}_metrics") for name in settings.services if name != GATEWAY}
+
+
+def _ports(name: str, addresses: Addresses) -> dict[str, int]:
+    if name == GATEWAY:
+        return {"http": addresses.gateway_port}
+    port = addresses.metrics_ports.get(name)
+    return {"metrics": port} if port else {}
 
 
 def write_site_file(home: Home) -> None:

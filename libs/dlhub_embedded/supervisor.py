@@ -31,11 +31,11 @@ from dlhub_embedded.probe import http_ready, pause
 from dlhub_embedded.rabbitmq import RabbitNode
 from dlhub_embedded.rabbitmq_files import Limits
 from dlhub_embedded.server import Part
-from dlhub_embedded.services import Addresses, services
+from dlhub_embedded.services import Addresses, metrics_ports, services
 from dlhub_embedded.settings import GATEWAY, PREFERRED_PORT, Settings
 from dlhub_embedded.state import Phase, State
 
-PACKAGES = ("aio_pika", "aiohttp", "obstore", "parsl", "pymongo", "zmq")
+PACKAGES = ("aio_pika", "aiohttp", "obstore", "parsl", "prometheus_client", "pymongo", "zmq")
 #: Started one stage after another, what stands in one stage side by side; stopped in reverse order.
 STAGES = (("rabbitmq", "mongod"), ("catalog",), ("builder", "task_manager"), (GATEWAY,))
 
@@ -88,6 +88,7 @@ def make_parts(home: Home, settings: Settings) -> list[Part]:
         mongo_url=database.url if database else str(settings.mongo_url),
         blob_url=settings.blob_url or (home.path / "blobs").as_uri(),
         gateway_port=_gateway_port(home, settings),
+        metrics_ports=metrics_ports(home, settings),
     )
     own = [part for part in (broker, database) if part]
     return [*own, *services(home, settings, addresses)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlhub_embedded.home import Home
-from dlhub_embedded.services import Addresses, environment, services, write_site_file
+from dlhub_embedded.services import Addresses, environment, metrics_ports, services, write_site_file
 from dlhub_embedded.settings import SERVICES, Settings
 from dlhub_task_manager.site_file import read_site_file
 
@@ -15,6 +15,7 @@ ADDRESSES = Addresses(
     mongo_url="mongodb://u:mongo-secret@h/",
     blob_url="s3://bucket",
     gateway_port=8420,
+    metrics_ports={"catalog": 15001, "builder": 15002, "task_manager": 15003},
 )
 SETTINGS = Settings.from_environment(
     {
@@ -68,9 +69,27 @@ def test_the_gateway_learns_where_to_listen(home: Home) -> None:
     assert (own["DLHUB_GATEWAY_HOST"], own["DLHUB_GATEWAY_PORT"]) == ("127.0.0.1", "8420")
 
 
-def test_only_the_gateway_has_a_port(home: Home) -> None:
+def test_beside_the_gateway_services_listen_for_questions_about_figures_alone(home: Home) -> None:
     ports = {part.name: part.ports for part in services(home, SETTINGS, ADDRESSES)}
-    assert ports == {"catalog": {}, "builder": {}, "task_manager": {}, "gateway": {"http": 8420}}
+    assert ports == {
+        "catalog": {"metrics": 15001},
+        "builder": {"metrics": 15002},
+        "task_manager": {"metrics": 15003},
+        "gateway": {"http": 8420},
+    }
+    assert environment("builder", home, SETTINGS, ADDRESSES)["DLHUB_METRICS_PORT"] == "15002"
+
+
+def test_every_service_has_a_port_of_its_own_for_its_figures(home: Home) -> None:
+    found = metrics_ports(home, Settings.from_environment({"DLHUB_METRICS_PORT": "9000"}))
+    assert set(found) == {"catalog", "builder", "task_manager"}
+    assert len(set(found.values())) == 3
+    assert metrics_ports(home, Settings()) == found
+    home.release_ports()
+
+
+def test_figures_can_be_kept_to_oneself(home: Home) -> None:
+    assert metrics_ports(home, Settings.from_environment({"DLHUB_METRICS_PORT": "0"})) == {}
 
 
 def test_the_task_manager_takes_the_site_file_which_stays_as_its_owner_left_it(home: Home) -> None:
