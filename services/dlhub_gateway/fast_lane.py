@@ -19,18 +19,23 @@ from email.utils import formatdate
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from dlhub_gateway import outcomes
 from dlhub_gateway.auth import Scope, require, token_hash
 from dlhub_gateway.directory import Resolved
-from dlhub_gateway.envelope import read_envelope
+from dlhub_gateway.envelope import Envelope, read_envelope
 from dlhub_gateway.http_errors import fault, problem_parts
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.methods import CompiledMethod
+from dlhub_gateway.metrics import OK
 from dlhub_gateway.negotiation import Form, decode, form_for, is_json
 from dlhub_gateway.result_cache import Answered
 from dlhub_gateway.runs import Pending
-from proto_msgs.errors import DLHubError
+from dlhub_gateway.tasks import accepted_body, accepted_headers, new_task
+from proto_msgs.errors import DLHubError, Unavailable
+from proto_msgs.identity import Principal
+from proto_msgs.runs import Run
 
 MAX_HEAD_BYTES = 4096
 MAX_BODY_BYTES = 64 * 1024
@@ -48,7 +53,7 @@ _UNUSUAL = frozenset(
         b"transfer-encoding", b"upgrade",
     )
 )  # fmt: skip
-_KEEP_ALIVE = b"keep-alive"
+_USUAL = frozenset(((b"connection", b"keep-alive"), (b"prefer", b"respond-async")))
 
 Reply = Callable[[bytes], None]
 """Takes the bytes of a whole answer; called once, at times before `begin` returns."""
@@ -64,6 +69,7 @@ class Head:
     method: str
     as_json: bool
     form: Form
+    wants_task: bool
     body_bytes: int
 
 
@@ -99,7 +105,7 @@ class FastLane:
             return head
 
     def begin(self, head: Head, body: bytes, reply: Reply) -> Pending | bool:
-        """Start a run. True: it was answered; False: the routes must see to it."""
+        """Start a run. True: it was answered, or will be whoever waits; False: the routes must see to it."""
         hub = self._hub
         started = time.monotonic()
         caller = hub.tokens.known(head.token_sha256)
@@ -111,11 +117,12 @@ class FastLane:
         method = found.methods.get(head.method)
         if method is None or method.map_axis is not None:
             return False
+        run = Plain(self, head, caller, found, method, reply, started)
         try:
             require(caller, Scope.RUN)
-            return self._start(Plain(self, head, found, method, reply, started), body)
+            return self._start(run, body)
         except Exception as error:  # the boundary: whatever it is, the caller gets an answer
-            reply(self.problem(_known(error)))
+            run.refuse(error)
             return True
 
     def _start(self, run: Plain, body: bytes) -> Pending | bool:
@@ -125,6 +132,9 @@ class FastLane:
         payload = method.pack_inputs(wanted.inputs, head.as_json, parameters)
         if len(payload) > hub.settings.inline_bytes:
             return False
+        if head.wants_task:
+            self._create(run, payload, wanted)
+            return True
         version_id = run.found.record.version_id
         key = None
         if method.deterministic:
@@ -140,20 +150,23 @@ class FastLane:
         pending.cache_key = key
         return pending
 
-    def answer(self, run: Plain, answered: Answered, packed: bytes) -> bytes:
-        """The answer to a run that has an outcome."""
-        outcome, site = answered
-        metadata = outcomes.run_metadata(outcome, site, run.found.record.number, run.elapsed_ms)
-        if not outcome.ok:
-            return self.problem(outcomes.failure_of(packed, metadata))
-        form = run.head.form
-        members = {"output": form.value(packed), "metadata": form.plain(metadata)}
-        return self._response(200, form.content_type, form.mapping(members))
+    def _create(self, run: Plain, payload: bytes, wanted: Envelope) -> None:
+        hub = self._hub
+        deadline = time.time() + (wanted.timeout_s or hub.settings.gateway_task_timeout_s)
+        task_id = uuid4().hex
+        task = new_task(task_id, run.found, run.method.name, run.caller, deadline, hub.tasks.answer_key())
+        only = Run(run_id=task_id, payload=payload, deadline=deadline, fresh=wanted.fresh)
+        order = hub.tasks.order(task, (only,))
+        order.done.add_done_callback(lambda done: self._created(run, task_id, done))
 
-    def problem(self, error: DLHubError) -> bytes:
-        """The answer to a run that failed."""
-        status, content_type, headers, body = problem_parts(error)
-        return self._response(status, content_type, body, headers)
+    def _created(self, run: Plain, task_id: str, done: asyncio.Future[None]) -> None:
+        error = Unavailable("the gateway is stopping; try again", retry_after_s=1)
+        if failure := error if done.cancelled() else done.exception():
+            run.refuse(failure)
+            return
+        form = run.head.form
+        body, headers = form.plain(accepted_body(task_id)), accepted_headers(task_id)
+        run.done(OK, self.response(202, form.content_type, body, headers))
 
     def fetch(self, run: Plain, answered: Answered) -> None:
         """Answer when a large output has come from the blob store."""
@@ -163,12 +176,17 @@ class FastLane:
         outcome = answered.outcome
         try:
             packed = await outcomes.packed_body(outcome.body, outcome.blob, self._hub.transient)
-            answer = await asyncio.to_thread(self.answer, run, answered, packed)
+            answer = await asyncio.to_thread(run.render, answered, packed)
         except Exception as error:  # the boundary: whatever it is, the caller gets an answer
-            answer = self.problem(_known(error))
-        run.reply(answer)
+            run.refuse(error)
+        else:
+            run.done(OK, answer)
 
-    def _response(
+    def observe(self, head: Head, code: str, taken_s: float) -> None:
+        """Count an answer."""
+        self._hub.metrics.observe("task" if head.wants_task else "run", code, taken_s)
+
+    def response(
         self, status: int, content_type: str, body: bytes, headers: dict[str, str] | None = None
     ) -> bytes:
         lines = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
@@ -189,34 +207,48 @@ class Plain:
 
     lane: FastLane
     head: Head
+    caller: Principal
     found: Resolved
     method: CompiledMethod
     reply: Reply
     started: float
     """Monotonic time, seconds."""
 
-    @property
-    def elapsed_ms(self) -> float:
-        return round((time.monotonic() - self.started) * 1000, 3)
-
     def tell(self, result: Answered | DLHubError) -> None:
         """The run has ended."""
         if isinstance(result, DLHubError):
-            self.reply(self.lane.problem(result))
+            self.refuse(result)
         elif result.outcome.blob is not None:
             self.lane.fetch(self, result)
         else:
-            self.reply(self._answer(result))
+            try:
+                answer = self.render(result, result.outcome.body)
+            except Exception as error:  # others' results come in the same batch
+                self.refuse(error)
+            else:
+                self.done(OK, answer)
 
-    def _answer(self, result: Answered) -> bytes:
-        try:
-            return self.lane.answer(self, result, result.outcome.body)
-        except Exception as error:  # others' results come in the same batch
-            return self.lane.problem(_known(error))
+    def render(self, answered: Answered, packed: bytes) -> bytes:
+        """The answer to a run that has an outcome. Raises the failure that it came to."""
+        outcome, site = answered
+        total_ms = round((time.monotonic() - self.started) * 1000, 3)
+        metadata = outcomes.run_metadata(outcome, site, self.found.record.number, total_ms)
+        if not outcome.ok:
+            raise outcomes.failure_of(packed, metadata)
+        form = self.head.form
+        members = {"output": form.value(packed), "metadata": form.plain(metadata)}
+        return self.lane.response(200, form.content_type, form.mapping(members))
 
+    def refuse(self, error: BaseException) -> None:
+        """Answer with what went wrong."""
+        known = error if isinstance(error, DLHubError) else fault(error, "POST", "/run")
+        status, content_type, headers, body = problem_parts(known)
+        self.done(known.code, self.lane.response(status, content_type, body, headers))
 
-def _known(error: Exception) -> DLHubError:
-    return error if isinstance(error, DLHubError) else fault(error, "POST", "/run")
+    def done(self, code: str, answer: bytes) -> None:
+        """Give the answer."""
+        self.lane.observe(self.head, code, time.monotonic() - self.started)
+        self.reply(answer)
 
 
 def _read_head(data: bytes) -> Head | None:
@@ -240,6 +272,7 @@ def _read_head(data: bytes) -> Head | None:
         method=(address[3] or b"run").decode(),
         as_json=as_json,
         form=form_for(_text(headers.get(b"accept"))),
+        wants_task=b"prefer" in headers,
         body_bytes=int(length),
     )
 
@@ -252,7 +285,7 @@ def _read_headers(lines: list[bytes]) -> dict[bytes, bytes] | None:
         if match is None:
             return None
         name, value = match[1].lower(), match[2]
-        if name in headers or (name in _UNUSUAL and value.lower() != _KEEP_ALIVE):
+        if name in headers or (name in _UNUSUAL and (name, value.lower()) not in _USUAL):
             return None
         headers[name] = value
     return headers if b"host" in headers else None

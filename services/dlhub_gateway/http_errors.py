@@ -116,7 +116,7 @@ FOREIGN = {
 }
 
 
-def fault(error: Exception, method: str, path: str) -> Internal:
+def fault(error: BaseException, method: str, path: str) -> Internal:
     """An error that nobody foresaw: logged here once, and kept inside."""
     logger.error(
         "Request failed",

@@ -16,10 +16,12 @@ from typing import Self
 
 from dlhub_bus import Bus, RunPublisher
 from dlhub_gateway.catalog import ask
+from dlhub_gateway.directory import Resolved
 from dlhub_gateway.waking import Waker
 from proto_msgs.errors import DLHubError
+from proto_msgs.identity import Principal
 from proto_msgs.runs import Run, RunBatch
-from proto_msgs.tasks import CreateTasks, DiscardTasks, NewTask
+from proto_msgs.tasks import CreateTasks, DiscardTasks, NewTask, Split
 from proto_msgs.topics import Lane
 
 logger = logging.getLogger(__name__)
@@ -78,11 +80,15 @@ class TaskDesk:
 
         Raises Overloaded when the queue is full, and Unavailable; then there is no task.
         """
+        await self.order(task, runs).done
+
+    def order(self, task: NewTask, runs: Sequence[Run]) -> Order:
+        """`create`, for who does not wait: the order's `done` says how it went."""
         order = Order(task, runs)
         if not self._open:
             asyncio.get_running_loop().call_soon(self._close)
         self._open.append(order)
-        await order.done
+        return order
 
     def _close(self) -> None:
         orders, self._open = self._open, []
@@ -143,6 +149,44 @@ class TaskDesk:
         for order in orders:
             # A copy each: an exception that several raise collects all their tracebacks.
             order.settle(type(error)(error.message, retry_after_s=error.retry_after_s, details=error.details))
+
+
+def new_task(
+    task_id: str,
+    found: Resolved,
+    method: str,
+    caller: Principal,
+    deadline: float,
+    answer_key: bytes,
+    *,
+    total: int | None = None,
+    split: Split | None = None,
+) -> NewTask:
+    """A task that this caller wants; everything in it was checked before."""
+    record = found.record
+    return NewTask.model_construct(
+        task_id=task_id,
+        creator=caller.identity,
+        servable=record.servable,
+        version=record.number,
+        version_id=record.version_id,
+        method=method,
+        deadline=deadline,
+        answer_key=answer_key,
+        access=record.access,
+        total=total,
+        split=split,
+    )
+
+
+def accepted_body(task_id: str) -> dict[str, str]:
+    """What the caller gets for a task that was accepted."""
+    return {"id": task_id, "status": "queued", "location": f"/api/v1/tasks/{task_id}"}
+
+
+def accepted_headers(task_id: str) -> dict[str, str]:
+    """The headers beside it."""
+    return {"Location": f"/api/v1/tasks/{task_id}", "Preference-Applied": "respond-async"}
 
 
 def _by_method(orders: Iterable[Order]) -> list[list[Order]]:

@@ -14,7 +14,7 @@ from aiohttp import web
 from dlhub_gateway import outcomes
 from dlhub_gateway.auth import Scope
 from dlhub_gateway.directory import Resolved
-from dlhub_gateway.endpoint import ASYNC, observed, posted, wants_task
+from dlhub_gateway.endpoint import observed, posted, wants_task
 from dlhub_gateway.envelope import read_envelope, read_map
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.maps import Map
@@ -22,9 +22,9 @@ from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.negotiation import answer_form, decode, is_json
 from dlhub_gateway.result_cache import Answered
 from dlhub_gateway.splits import Cutter, Pieces, Whole, split_metadata
+from dlhub_gateway.tasks import accepted_body, accepted_headers, new_task
 from proto_msgs.identity import Principal
 from proto_msgs.runs import Run
-from proto_msgs.tasks import NewTask
 
 SLOW_BODY_BYTES = 1024 * 1024
 """A longer body is read and checked in a thread, so that other requests go on meanwhile."""
@@ -208,30 +208,19 @@ async def _map_now(call: Call, asked: Asked) -> web.Response:
 
 async def _create_task(call: Call, asked: Asked, *, is_map: bool) -> web.Response:
     """Answer 202 with the address of a task that exists."""
-    hub, record = call.hub, call.found.record
-    task_id = uuid4().hex
+    hub, task_id = call.hub, uuid4().hex
     deadline = time.time() + (asked.timeout_s or hub.settings.gateway_task_timeout_s)
     split = asked.pieces.split if asked.pieces else None
     several = is_map or split is not None
     runs = await _task_runs(hub, asked, deadline, f"{task_id}:{{}}" if several else task_id)
-    task = NewTask(
-        task_id=task_id,
-        creator=call.caller.identity,
-        servable=record.servable,
-        version=record.number,
-        version_id=record.version_id,
-        method=call.method.name,
-        deadline=deadline,
-        answer_key=hub.tasks.answer_key(),
-        access=record.access,
-        total=len(runs) if several else None,
-        split=split,
+    total = len(runs) if several else None
+    key = hub.tasks.answer_key()
+    task = new_task(
+        task_id, call.found, call.method.name, call.caller, deadline, key, total=total, split=split
     )
     await hub.tasks.create(task, runs)
-    location = f"/api/v1/tasks/{task_id}"
     form = answer_form(call.request)
-    body = form.plain({"id": task_id, "status": "queued", "location": location})
-    return form.response(body, status=202, headers={"Location": location, "Preference-Applied": ASYNC})
+    return form.response(form.plain(accepted_body(task_id)), status=202, headers=accepted_headers(task_id))
 
 
 async def _task_runs(hub: Hub, asked: Asked, deadline: float, run_id: str) -> list[Run]:

@@ -134,7 +134,7 @@ async def test_all_kinds_of_requests_take_turns(line: Line, stack: Stack, taken:
         assert (await line.ask(whoami))[1]["identity"]
         status, body = await line.ask(post("Fe", Prefer="respond-async"))
         assert (status, body["status"]) == (202, "queued")
-    assert taken == [True] * 3
+    assert taken == [True] * 6
 
 
 async def test_a_body_that_comes_in_pieces(line: Line, taken: list[bool]) -> None:
