@@ -25,7 +25,7 @@ from dlhub_gateway.runs import InteractiveRuns, Pending
 from dlhub_gateway.sites import SiteBook
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs import codec
-from proto_msgs.errors import DLHubError, Internal, TooLarge
+from proto_msgs.errors import DLHubError, Internal, NotFound, TooLarge
 from proto_msgs.runs import Outcome
 from proto_msgs.tasks import Split, TaskOutcome
 
@@ -164,6 +164,8 @@ class Splits:
         self, run_id: str, method: CompiledMethod, split: Split, ended: Sequence[Answered]
     ) -> Answered:
         """All pieces as one outcome. Raises ServableFailed when their outputs do not fit together."""
+        if len(ended) < split.pieces:
+            raise NotFound(f"{split.pieces - len(ended)} of the {split.pieces} pieces of the output are gone")
         size_bytes = sum(_size_bytes(answered.outcome) for answered in ended)
         if size_bytes > MAX_ANSWER_BYTES:
             raise TooLarge(

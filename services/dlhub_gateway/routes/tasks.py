@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from dlhub_gateway.http_errors import problem
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.negotiation import Form, answer_form
 from dlhub_gateway.signals import signalled
+from dlhub_gateway.splits import split_metadata, stored
 from proto_msgs.errors import Cancelled, DeadlineExceeded, DLHubError, Malformed, NotFound, ServableFailed
 from proto_msgs.identity import Principal
 from proto_msgs.tasks import (
@@ -23,6 +25,7 @@ from proto_msgs.tasks import (
     GetMapItems,
     GetTask,
     ListTasks,
+    Split,
     TaskOutcome,
     TaskRecord,
     TaskStatus,
@@ -126,8 +129,16 @@ def _head(task: TaskRecord) -> dict[str, Any]:
             "created_at", "started_at", "finished_at",
         },
     )  # fmt: skip
-    counts = {} if task.total is None else {"total": task.total, "done": task.done}
-    return {"id": task.task_id, **shown, **counts}
+    return {"id": task.task_id, **shown, **_counts(task)}
+
+
+def _counts(task: TaskRecord) -> dict[str, Any]:
+    """How far a task has come that has several runs, in items."""
+    if task.total is None:
+        return {}
+    if task.split is not None:
+        return {"progress": {"done": task.split.items_in(task.done), "total": task.split.items}}
+    return {"total": task.total, "done": task.done, "progress": {"done": task.done, "total": task.total}}
 
 
 def _metadata(task: TaskRecord) -> dict[str, Any]:
@@ -137,7 +148,9 @@ def _metadata(task: TaskRecord) -> dict[str, Any]:
 
 async def _result(hub: Hub, task: TaskRecord, form: Form) -> dict[str, bytes]:
     """`output`, `error`, or the outcomes of a map."""
-    if task.total is not None:
+    if task.split is not None and (task.outcome or task.status == "succeeded"):
+        return await _whole(hub, task, task.split, form)
+    if task.split is None and task.total is not None:
         result = {"outcomes": form.array(await _items(hub, task, form))}
         return result if task.status == "succeeded" else {**result, **_error(_without_outcome(task), form)}
     if task.outcome is None:
@@ -148,18 +161,43 @@ async def _result(hub: Hub, task: TaskRecord, form: Form) -> dict[str, bytes]:
     return _error(outcomes.failure_of(packed, _metadata(task)), form)
 
 
+async def _whole(hub: Hub, task: TaskRecord, split: Split, form: Form) -> dict[str, bytes]:
+    """The one outcome of an input that was cut."""
+    if task.outcome is not None:
+        piece = int(str(task.outcome.metadata["piece"]))
+        return _error(await hub.splits.failure(split, piece, stored(task.task_id, task.outcome)), form)
+    found = await hub.directory.find(*f"{task.servable}@{task.version}".split("/", 1))
+    pieces = [stored(task.task_id, outcome) async for outcome in _outcomes(hub, task) if outcome]
+    try:
+        outcome, site = await hub.splits.joined(task.task_id, found.method(task.method), split, pieces)
+    except ServableFailed as error:  # each piece has succeeded; that they do not fit only shows here
+        return {"status": form.plain("failed"), **_error(error, form)}
+    metadata = outcomes.run_metadata(outcome, site, task.version, _duration_ms(task)) | split_metadata(split)
+    return {"output": form.value(outcome.body), "metadata": form.plain(metadata)}
+
+
+def _duration_ms(task: TaskRecord) -> float:
+    ended_at = task.finished_at or task.created_at
+    return (ended_at - task.created_at).total_seconds() * 1000
+
+
 async def _items(hub: Hub, task: TaskRecord, form: Form) -> list[bytes]:
     """The outcomes of a map in order; those that never came are errors."""
     missing = outcomes.error_item(form, _without_outcome(task))
-    answers: list[bytes] = []
-    total = task.total or 0
-    while (start := len(answers)) < total:
+    found = _outcomes(hub, task)
+    return [missing if outcome is None else await _item(hub, outcome, form) async for outcome in found]
+
+
+async def _outcomes(hub: Hub, task: TaskRecord) -> AsyncIterator[TaskOutcome | None]:
+    """The outcome of each of a task's runs, in order; None where there is none."""
+    start, total = 0, task.total or 0
+    while start < total:
         stop = min(start + PAGE, total)
         page = await hub.ask(GetMapItems(task_id=task.task_id, start=start, stop=stop))
-        for index in range(start, page.next or stop):
-            found = page.items.get(index)
-            answers.append(missing if found is None else await _item(hub, found, form))
-    return answers
+        end = page.next or stop
+        for index in range(start, end):
+            yield page.items.get(index)
+        start = end
 
 
 async def _item(hub: Hub, outcome: TaskOutcome, form: Form) -> bytes:

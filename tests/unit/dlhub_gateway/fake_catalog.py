@@ -269,6 +269,10 @@ class FakeCatalog:
         items = self.items[task_id]
         items[int(index)] = kept
         task = self.tasks[task_id] = self.tasks[task_id].model_copy(update={"done": len(items)})
+        if task.split and not outcome.ok:
+            failed = kept.model_copy(update={"metadata": {**kept.metadata, "piece": int(index)}})
+            self.end_task(task_id, "failed", outcome=failed)
+            return task_id
         if task.done != task.total:
             return None
         self.end_task(task_id, "succeeded" if all(item.ok for item in items.values()) else "failed")
