@@ -14,6 +14,7 @@ from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.replica import Replica, ReplicaOwner, ReplicaState
 from dlhub_task_manager.site_file import Liveness
+from dlhub_task_manager.stats import SiteStats
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class Ground:
     tasks: asyncio.TaskGroup
     cache: InferenceCache = field(default_factory=lambda: InferenceCache(0))
     """What this site has computed; by default nothing is remembered."""
+    stats: SiteStats = field(default_factory=SiteStats)
+    """What happens here, for those who watch."""
 
 
 class Fleet:

@@ -8,11 +8,13 @@ from functools import partial
 
 from dlhub_bus import Bus, Listener, RabbitTransport
 from dlhub_runtime.blobs import BlobStore
+from dlhub_runtime.exposition import exposed
 from dlhub_runtime.process import instance_name
 from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.handlers import get_replica_logs
 from dlhub_task_manager.intake import Site
+from dlhub_task_manager.metrics import figures
 from dlhub_task_manager.reconciler import Reconciler
 from dlhub_task_manager.settings import Settings
 from dlhub_task_manager.site_file import SiteFile, read_site_file
@@ -54,7 +56,10 @@ async def serve(settings: Settings) -> None:
             cache=InferenceCache(settings.site_cache_bytes),
         )
         reconciler = Reconciler(settings, site_file, site, ground, switchboard)
-        await _work_until_cancelled(settings, site_file, bus, reconciler)
+        labels = {"service": "task_manager", "site": site_file.name}
+        read = partial(figures, reconciler.served, ground.stats, ground.cache)
+        async with exposed(settings, transport, labels, read):
+            await _work_until_cancelled(settings, site_file, bus, reconciler)
 
 
 async def _work_until_cancelled(

@@ -21,6 +21,7 @@ from dlhub_task_manager.scaling import Load, replicas_wanted
 from dlhub_task_manager.waiting import Lines, Pace, Trouble
 from proto_msgs.errors import Cancelled, DeadlineExceeded, LoadFailed, WorkerLost
 from proto_msgs.sites import Deployment, ServedVersion, Wish
+from proto_msgs.topics import Lane
 from proto_msgs.worker import Failure, Outcome
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Serving:
         self.trouble = Trouble()
         self.lines = Lines()
         self.memory = Memory.of(wish.version, ground.cache, self)
+        self.wanted = 0
+        """Replicas that there should be, as last decided."""
         self.backlog = 0
         """Messages in the broker's queues, as last seen."""
         self._ground = ground
@@ -91,9 +94,10 @@ class Serving:
             fewest = min(len(replica.batches) for replica in free)
             peers = [replica for replica in free if len(replica.batches) == fewest]
             share = -(-len(self.lines) // len(peers))
-            self._send(peers[0], self.lines.take(min(share, pace.batch_size)))
+            states = self.lines.take(min(share, pace.batch_size))
+            self._send(peers[0], states, "full" if len(states) >= pace.batch_size else "quiet")
 
-    def _send(self, replica: Replica, states: list[RunState]) -> None:
+    def _send(self, replica: Replica, states: list[RunState], reason: str) -> None:
         now = time.time()
         states = [state for state in states if not state.settled]
         for state in states:
@@ -104,6 +108,7 @@ class Serving:
         batch = Batch(next(self._numbers), runs, states[0].alone, time.monotonic())
         replica.batches.append(batch)
         self._last_busy = time.monotonic()
+        self._ground.stats.sent(len(states), reason)
         sent = replica.executor.send(
             replica.replica_id,
             batch.batch_id,
@@ -122,11 +127,16 @@ class Serving:
         self.dispatch()
 
     def replica_did(self, replica: Replica, batch: Batch, outcomes: list[Outcome], last: bool) -> None:
+        answered, durable = [], False
         for fields in outcomes:
             state = batch.runs.pop(str(fields[0]), None)
             if state is not None:
                 self._pace(state.method).learn(fields[3])
-                state.settle(outcome_of(state, fields, self.cold))
+                outcome = outcome_of(state, fields, self.cold)
+                state.settle(outcome)
+                answered.append(outcome)
+                durable = state.durable  # runs of one batch have come by the same lane
+        self._ground.stats.answered(Lane.DURABLE if durable else Lane.INTERACTIVE, answered)
         if last:
             self._last_busy = time.monotonic()
             self._finish_stopping(replica)
@@ -142,6 +152,7 @@ class Serving:
         """A replica is gone, or is ended because of what `why` says; its runs are not forgotten."""
         if replica.state is ReplicaState.ENDED:
             return
+        self._ground.stats.lost += 1
         loaded = replica.state in (ReplicaState.READY, ReplicaState.STOPPING)
         logger.warning(
             "Replica lost", extra={"action": "replica_lost", "replica": replica.replica_id, "why": why}
@@ -253,7 +264,7 @@ class Serving:
         """Start or end replicas; `room` is how many more the site can carry."""
         for replica, words in await self.fleet.find_stillborn():
             self.replica_lost(replica, f"its process ended before it said anything: {words}")
-        wanted = replicas_wanted(self.load(), self.deployment, self.limit)
+        wanted = self.wanted = replicas_wanted(self.load(), self.deployment, self.limit)
         have = self.fleet.ready + self.fleet.starting
         if wanted > have and time.monotonic() >= self.trouble.retry_at:
             if have == 0:
