@@ -13,7 +13,9 @@ busy still beats and can be told to stop. Each message is one frame: a msgpack a
                     ["cancel", run_id]                  do not start that run, or interrupt it
                     ["stop"]                            finish the batch in hand and exit with 0
 
-  run      [run_id, payload, deadline]   payload: codec's bytes of {"inputs": ..., "parameters": {...}}
+  run      [run_id, payload, deadline]   payload: codec's bytes of {"inputs": ..., "parameters": {...}}, and
+                                         of "outputs": [names] when only these entries of the output, a
+                                         dict, are wanted
                                          deadline: Unix time in seconds, or nil
   outcome  [run_id, ok, body, run_s, stdout, stderr]
                                          body: codec's bytes of the output or, if not ok, of a failure
@@ -44,6 +46,7 @@ CANCELLED = "cancelled"
 LOAD_FAILED = "load_failed"
 MALFORMED = "malformed"
 NOT_FOUND = "not_found"
+INPUT_MISMATCH = "input_mismatch"
 
 CONTROL_SUFFIX = b"/c"
 SILENCE_S = 60.0

@@ -30,7 +30,7 @@ def of_interruption(code: str) -> worker.Failure:
 
 def of_output(error: Exception) -> worker.Failure:
     """The failure of a run whose output no message can carry; the message names its path."""
-    message = _sound(_shortened(_text_of(error), _MAX_MESSAGE_CHARACTERS))
+    message = _sound(shortened(_text_of(error), _MAX_MESSAGE_CHARACTERS))
     return worker.failure(worker.OUTPUT_UNENCODABLE, message, type(error).__name__)
 
 
@@ -44,9 +44,9 @@ def of_load(error: BaseException) -> worker.Failure:
 def _failure(code: str, message: str, error: BaseException) -> worker.Failure:
     return worker.failure(
         code,
-        _sound(_shortened(message, _MAX_MESSAGE_CHARACTERS)),
+        _sound(shortened(message, _MAX_MESSAGE_CHARACTERS)),
         _sound(type(error).__name__),
-        _sound(_shortened(_traceback_of(error), _MAX_TRACEBACK_CHARACTERS)),
+        _sound(shortened(_traceback_of(error), _MAX_TRACEBACK_CHARACTERS)),
     )
 
 
@@ -68,7 +68,8 @@ def _traceback_of(error: BaseException) -> str:
         return "".join(traceback.format_tb(first or frames))
 
 
-def _shortened(text: str, limit: int) -> str:
+def shortened(text: str, limit: int) -> str:
+    """Text of about `limit` characters at most; the middle of a longer one is left out."""
     if len(text) <= limit:
         return text
     half = limit // 2

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List
 
-from dlhub_shim import failures
+from dlhub_shim import failures, payloads
 from dlhub_shim.capture import Capture
 from dlhub_shim.interrupt import Gate, RunInterrupted
+from dlhub_shim.joint import JointCalls
 from dlhub_shim.loaders import Method
-from proto_msgs import codec, worker
+from dlhub_shim.payloads import Result, Unreadable
+from dlhub_shim.vectorised import Vectorised
+from proto_msgs import worker
 
 FLUSH_S = 0.005
 """Outcomes of an unfinished batch are sent when this long has passed since the last were."""
-
-Result = Tuple[bool, bytes]
 
 
 class Outbox:
@@ -40,10 +41,10 @@ class Outbox:
         self._batch_id = batch_id
         self._sent_at = time.perf_counter()
 
-    def add(self, outcome: worker.Outcome) -> None:
-        """Keep an outcome that is not the batch's last, and send what is kept if that is due."""
+    def add(self, outcomes: list[worker.Outcome]) -> None:
+        """Keep outcomes that are not the batch's last, and send what is kept if that is due."""
         with self._lock:
-            self._pending.append(outcome)
+            self._pending += outcomes
             if time.perf_counter() - self._sent_at >= FLUSH_S:
                 self._send_pending()
 
@@ -75,6 +76,7 @@ class Invoker:
         self._methods = methods
         self._capture = capture
         self._gate = gate
+        self._joint = JointCalls(capture, gate)
 
     def invoke(self, batch: bytes) -> bytes:
         """A batch frame in, the done frame with all its outcomes out. Raises FrameError for anything else."""
@@ -87,12 +89,26 @@ class Invoker:
         _, batch_id, method, runs = frame[:4]
         outbox.begin(batch_id)
         self._capture.begin()
-        if len(runs) == 1 or not flush:
+        function = self._methods.get(method)
+        if isinstance(function, Vectorised):
+            self._answer_together(function, runs, outbox, flush)
+        elif len(runs) == 1 or not flush:
             outbox.finish([self._outcome(method, *run[:3]) for run in runs])
-            return
-        for run in runs[:-1]:
-            outbox.add(self._outcome(method, *run[:3]))
-        outbox.finish([self._outcome(method, *run[:3]) for run in runs[-1:]])
+        else:
+            for run in runs[:-1]:
+                outbox.add([self._outcome(method, *run[:3])])
+            outbox.finish([self._outcome(method, *run[:3]) for run in runs[-1:]])
+
+    def _answer_together(
+        self, function: Vectorised, runs: List[worker.Run], outbox: Outbox, flush: bool
+    ) -> None:
+        kept: List[worker.Outcome] = []
+        for outcomes in self._joint.answer(function, runs):
+            if flush and kept:
+                outbox.add(kept)
+                kept = []
+            kept = kept + outcomes
+        outbox.finish(kept)
 
     def _outcome(
         self, method: str, run_id: worker.RunId, payload: bytes, deadline: float | None
@@ -105,36 +121,27 @@ class Invoker:
 
     def _result(self, method: str, run_id: worker.RunId, payload: bytes, deadline: float | None) -> Result:
         gate = self._gate
+        function = self._methods.get(method)
+        if function is None:
+            return payloads.failed(self._no_method(method))
         try:
-            function = self._methods[method]
-            value = codec.unpack(payload, own_arrays=True)
-            inputs, parameters = value["inputs"], value.get("parameters") or {}
-        except (codec.DecodeError, LookupError, TypeError, AttributeError):
-            return False, codec.pack(self._refusal(method, payload))
+            inputs, parameters, wanted = payloads.read(payload)
+        except Unreadable as error:
+            return payloads.failed(error.failure)
         try:
             try:
                 reason = gate.enter(run_id, deadline)
                 if reason is not None:
-                    return False, codec.pack(failures.of_interruption(reason))
+                    return payloads.failed(failures.of_interruption(reason))
                 output = function(inputs, parameters)
             finally:
                 gate.leave()
         except RunInterrupted as interruption:
-            return False, codec.pack(failures.of_interruption(interruption.code))
+            return payloads.failed(failures.of_interruption(interruption.code))
         except BaseException as error:  # whatever a model raises, sys.exit() included, is its run's outcome
-            return False, codec.pack(failures.of_run(error))
-        try:
-            return True, codec.pack(output, "output")
-        except codec.EncodeError as error:
-            return False, codec.pack(failures.of_output(error))
+            return payloads.failed(failures.of_run(error))
+        return payloads.result_of(output, wanted)
 
-    def _refusal(self, method: str, payload: bytes) -> worker.Failure:
-        """Why a run could not even begin: a fault of whoever sent it."""
-        if method not in self._methods:
-            known = ", ".join(self._methods)
-            return worker.failure(worker.NOT_FOUND, f"there is no method {method!r}; there are {known}")
-        try:
-            codec.unpack(payload)
-        except codec.DecodeError as error:
-            return worker.failure(worker.MALFORMED, f"the payload cannot be read: {error}")
-        return worker.failure(worker.MALFORMED, "the payload is not a map with 'inputs' and 'parameters'")
+    def _no_method(self, method: str) -> worker.Failure:
+        known = ", ".join(self._methods)
+        return worker.failure(worker.NOT_FOUND, f"there is no method {method!r}; there are {known}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 from dlhub_shim.inputs import converter
+from dlhub_shim.vectorised import Vectorised
 
 Declared = Dict[str, Any]
 Function = Callable[..., Any]
@@ -106,11 +107,14 @@ _LOADERS: Dict[Any, Callable[[Path, Declared], FunctionOf]] = {
 def _method(function: Function, declared: Declared) -> Method:
     """`function` called as its description says: default parameters, converted inputs, unpacked, per item."""
     details = declared.get("method_details") or {}
-    call = _call(function, bool(details.get("unpack")))
+    unpack = bool(details.get("unpack"))
+    call = _call(function, unpack)
     if details.get("autobatch"):
         call = _per_item(call)
     defaults = declared.get("parameters") or {}
     convert = converter(declared.get("input") or {})
+    if declared.get("vectorised"):
+        return Vectorised(_with_defaults(call, defaults), declared.get("input") or {}, convert, unpack)
     if convert is None and not defaults:
         return call
 
@@ -118,6 +122,10 @@ def _method(function: Function, declared: Declared) -> Method:
         return call(inputs if convert is None else convert(inputs), {**defaults, **parameters})
 
     return method
+
+
+def _with_defaults(call: Method, defaults: Dict[str, Any]) -> Method:
+    return lambda inputs, parameters: call(inputs, {**defaults, **parameters})
 
 
 def _call(function: Function, unpack: bool) -> Method:

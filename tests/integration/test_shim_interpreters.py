@@ -61,6 +61,10 @@ def hold(seconds):
 
 def kind(x):
     return type(x).__name__
+
+def inverses(numbers):
+    print(len(numbers), flush=True)
+    return [10 / number for number in numbers]
 """
 FUNCTIONS = ("run", "fail", "leave", "die", "sets", "talk", "megabytes", "hang", "spin", "hold", "kind")
 
@@ -105,7 +109,9 @@ def shim(tmp_path_factory):
 
 @pytest.fixture
 def servable(tmp_path):
-    return write_servable(tmp_path / "servable", SOURCE, {name: {} for name in FUNCTIONS})
+    methods: dict = {name: {} for name in FUNCTIONS}
+    methods["inverses"] = {"vectorised": True, "input": {"type": "float"}}
+    return write_servable(tmp_path / "servable", SOURCE, methods)
 
 
 @pytest.fixture
@@ -131,6 +137,17 @@ def test_a_batch_has_an_outcome_for_each_run(manager):
         (True, b"four"),
         (True, 5j),
     ]
+
+
+def test_runs_of_a_vectorised_method_share_a_call_but_for_a_culprit(manager):
+    manager.start("inverses", 1.0, 2.0, 4.0)
+    outcomes = manager.outcomes()
+    assert [outcome[1] for _, outcome in sorted(outcomes.items())] == [10.0, 5.0, 2.5]
+    assert {outcome[3] for outcome in outcomes.values()} == {"3\n"}
+    manager.start("inverses", 1.0, 0.0)
+    outcomes = manager.outcomes()
+    assert outcomes["r0"][:2] == (True, 10.0)
+    assert outcomes["r1"][1]["type"] == "ZeroDivisionError"
 
 
 def test_an_array_is_nested_lists_where_there_is_no_numpy(manager):

@@ -106,6 +106,30 @@ def test_an_output_that_cannot_be_encoded_is_named_by_its_path(invoker):
     assert found["message"].startswith("output['a'][1]: a value of type set")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (["mean"], {"mean": 1}),
+        (["deviation", "mean"], {"deviation": 2, "mean": 1}),
+        (None, {"mean": 1, "deviation": 2}),
+    ],
+)
+def test_only_the_wanted_outputs_come_back(invoker, wanted, found):
+    body = codec.pack({"inputs": {"mean": 1, "deviation": 2}, "parameters": {}, "outputs": wanted})
+    ((_, ok, output, *_),) = outcomes(invoker, "run", body)
+    assert (ok, codec.unpack(output)) == (True, found)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [({"mean": 1}, "outputs: there is no 'median'; there are mean"), ([1], "of type list")],
+)
+def test_an_output_that_is_not_there_is_a_mismatch(invoker, inputs, said):
+    found = failure(invoker, "run", codec.pack({"inputs": inputs, "outputs": ["median"]}))
+    assert found["code"] == worker.INPUT_MISMATCH
+    assert said in found["message"]
+
+
 def test_an_interrupted_run_says_why(invoker):
     assert failure(invoker, "interrupted", payload(0))["code"] == worker.CANCELLED
 
@@ -178,7 +202,7 @@ class TestEarlyOutcomes:
         frames = []
         outbox = Outbox(lambda data: frames.append(worker.read(data)))
         outbox.begin("b1")
-        outbox.add(("r0", True, b"", 0.0, "", ""))
+        outbox.add([("r0", True, b"", 0.0, "", "")])
         outbox.flush()
         outbox.flush()
         outbox.finish([("r1", True, b"", 0.0, "", "")])

@@ -12,6 +12,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from dlhub_shim.loaders import LoadError, load_methods
+from dlhub_shim.vectorised import Vectorised
 
 SOURCE = """
 import math
@@ -221,6 +222,16 @@ class TestSklearn:
         assert "written by joblib, so the model needs the module 'joblib'" in complaint(
             tmp_path, sklearn(how="joblib")
         )
+
+
+def test_a_vectorised_method_takes_many_inputs(folder):
+    rows = {"type": "ndarray", "shape": [None], "item_type": {"type": "float"}}
+    details = {"module": "scales", "method_name": "double"}
+    run = load_run(folder, static(details, input=rows, parameters={"by": 3}, vectorised=True))
+    assert isinstance(run, Vectorised)
+    first, second = run.call([run.convert([1, 2]), run.convert([4])], {})
+    assert (first.tolist(), second.tolist()) == ([3.0, 6.0], [12.0])
+    assert run([1], {"by": 5}).tolist() == [5.0]
 
 
 def test_a_property_that_raises_is_a_complaint(folder, monkeypatch):
