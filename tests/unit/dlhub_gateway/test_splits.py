@@ -218,7 +218,7 @@ async def test_more_pieces_than_the_gateway_holds_are_refused(open_stack: StackO
 
 async def test_large_pieces_go_through_the_blob_store(hub: Stack) -> None:
     transient = hub.store.transient()
-    output = await transient.put(codec.pack(np.ones((3, 512))))
+    output = await transient.put(codec.pack(np.ones((3, 1024))))
     hub.site.model = lambda method, inputs, parameters: output if isinstance(inputs, BlobRef) else None
     array = np.arange(3 * 16_384, dtype="f8").reshape(3, 16_384)
     headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
@@ -230,7 +230,7 @@ async def test_large_pieces_go_through_the_blob_store(hub: Stack) -> None:
     blob = sent(hub)[1].blob
     assert blob is not None
     piece = codec.unpack(await transient.get(blob.sha256))["inputs"]
-    np.testing.assert_array_equal(piece, array[:, 512:1024])
+    np.testing.assert_array_equal(piece, array[:, 1024:2048])
 
 
 async def test_outputs_that_do_not_fit_are_the_models_failure(hub: Stack) -> None:
