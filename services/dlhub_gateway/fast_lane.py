@@ -127,6 +127,9 @@ class FastLane:
 
     def _start(self, run: Plain, body: bytes) -> Pending | bool:
         hub, head, method = self._hub, run.head, run.method
+        remembered = method.deterministic and not head.wants_task
+        if not remembered and not head.wants_task:
+            hub.runs.admit(run.found)
         wanted = read_envelope(decode(body, head.as_json))
         parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
         payload = method.pack_inputs(wanted.inputs, head.as_json, parameters)
@@ -137,12 +140,12 @@ class FastLane:
             return True
         version_id = run.found.record.version_id
         key = None
-        if method.deterministic:
+        if remembered:
             key = hub.results.key_of(version_id, method, payload)
             if key is not None and not wanted.fresh and (known := hub.results.find(key)):
                 run.tell(known)
                 return True
-        hub.runs.check_served(run.found)
+            hub.runs.admit(run.found)
         deadline = time.time() + (wanted.timeout_s or hub.settings.gateway_run_timeout_s)
         pending = hub.runs.start(
             version_id, method.name, payload, deadline, fresh=wanted.fresh, tell=run.tell

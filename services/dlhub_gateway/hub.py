@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dlhub_bus import Bus, Transport
+from dlhub_gateway.admission import Admission
 from dlhub_gateway.auth import Tokens
 from dlhub_gateway.catalog import ask
 from dlhub_gateway.directory import Directory
@@ -103,7 +104,8 @@ def _assemble(bus: Bus, settings: GatewaySettings, vitals: Vitals) -> Hub:
     transient = blobs.transient()
     sites = SiteBook()
     results = ResultCache(settings.gateway_cache_bytes)
-    runs = InteractiveRuns(bus, sites, transient, results, max_waiting=settings.gateway_waiting_runs)
+    admission = Admission(max_wait_s=settings.gateway_max_wait_s, max_waiting=settings.gateway_waiting_runs)
+    runs = InteractiveRuns(bus, sites, transient, results, admission)
     return Hub(
         settings=settings,
         bus=bus,

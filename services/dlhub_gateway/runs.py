@@ -17,13 +17,14 @@ from types import TracebackType
 from typing import Self
 
 from dlhub_bus import Bus, RunPublisher
+from dlhub_gateway.admission import Admission
 from dlhub_gateway.directory import Resolved
 from dlhub_gateway.result_cache import Answered, ResultCache
 from dlhub_gateway.sites import SiteBook
 from dlhub_gateway.waking import Waker
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs.blobs import BlobRef
-from proto_msgs.errors import DeadlineExceeded, DLHubError, Malformed, Overloaded, Unavailable
+from proto_msgs.errors import DeadlineExceeded, DLHubError, Malformed, Unavailable
 from proto_msgs.runs import Run, unpack_results
 from proto_msgs.topics import Lane
 
@@ -70,14 +71,14 @@ class InteractiveRuns:
     """Runs that wait for their outcomes in this process; an asynchronous context manager."""
 
     def __init__(
-        self, bus: Bus, sites: SiteBook, transient: BlobStore, results: ResultCache, *, max_waiting: int
+        self, bus: Bus, sites: SiteBook, transient: BlobStore, results: ResultCache, admission: Admission
     ) -> None:
         self.publisher = RunPublisher(bus.transport, self._refused)
-        self.waker = Waker(bus, sites, self._versions_waiting)
+        self.waker = Waker(bus, sites, admission.versions)
+        self.admission = admission
         self._sites = sites
         self._transient = transient
         self._results = results
-        self._max_waiting = max_waiting
         self._pending: dict[str, Pending] = {}
         self._prefix = secrets.token_hex(8)
         """Run ids are this and a number: no other gateway has them, and they cost nothing."""
@@ -103,9 +104,10 @@ class InteractiveRuns:
         """Runs that somebody waits for."""
         return len(self._pending)
 
-    def check_served(self, found: Resolved) -> None:
-        """Raises Unavailable when no site that is alive could run this version."""
+    def admit(self, found: Resolved) -> None:
+        """Raises Overloaded when too many wait, Unavailable when no site that is alive could run it."""
         record = found.record
+        self.admission.check(record.version_id)
         if record.version_id in self._sites.ready:
             return
         if not self._sites.may_serve(record.version_id, found.environment_kind, found.deployments):
@@ -140,11 +142,7 @@ class InteractiveRuns:
 
         run_id: by default a new one. Raises Overloaded.
         """
-        if len(self._pending) >= self._max_waiting:
-            raise Overloaded(
-                f"{self._max_waiting:,} runs wait in this gateway already; try again, or run asynchronously",
-                retry_after_s=1,
-            )
+        self.admission.enter(version_id)
         pending = Pending(run_id or self.new_id(), version_id, deadline, tell)
         self._pending[pending.run_id] = pending
         run = Run(
@@ -173,14 +171,17 @@ class InteractiveRuns:
             if pending.cache_key is not None:
                 self._results.keep(pending.cache_key, outcome, batch.site)
             self._settle(pending, Answered(outcome, batch.site))
+        self.admission.ended(batch.version_id, len(batch.outcomes))
 
     def forget(self, runs: Iterable[Pending]) -> None:
         """Nobody waits for these any more."""
         for pending in runs:
-            self._pending.pop(pending.run_id, None)
+            if self._pending.pop(pending.run_id, None):
+                self.admission.leave(pending.version_id)
 
     def _settle(self, pending: Pending, result: Answered | DLHubError) -> None:
         del self._pending[pending.run_id]
+        self.admission.leave(pending.version_id)
         pending.tell(result)
 
     def _refused(self, run: Run, error: DLHubError) -> None:
@@ -202,7 +203,8 @@ class InteractiveRuns:
         now = time.time()
         for pending in [p for p in self._pending.values() if p.deadline <= now]:
             self._settle(pending, DeadlineExceeded(LATE))
-        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep) if self._pending else None
-
-    def _versions_waiting(self) -> set[str]:
-        return {pending.version_id for pending in self._pending.values()}
+        if self._pending:
+            self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        else:
+            self._sweeper = None
+            self.admission.forget_idle()

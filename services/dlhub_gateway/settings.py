@@ -35,6 +35,9 @@ class GatewaySettings(ServiceSettings):
     """Inputs that one map may have."""
     gateway_waiting_runs: int = Field(default=20_000, ge=1)
     """Interactive runs that one process waits for; more are refused with 429."""
+    gateway_max_wait_s: float = Field(default=5.0, gt=0)
+    """Interactive runs are refused with 429 while they would wait longer, by the rate at which others end.
+    256 of a version always get in."""
     gateway_run_timeout_s: float = Field(default=60.0, gt=0, le=LONGEST_RUN_S)
     """How long an interactive run may take when the request does not say."""
     gateway_cache_bytes: int = Field(default=64 * MEBIBYTE, ge=0)

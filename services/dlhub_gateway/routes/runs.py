@@ -162,12 +162,12 @@ async def _outcome(call: Call, asked: Asked) -> Answered:
     hub, version_id, method = call.hub, call.found.record.version_id, call.method
     payload, blob = asked.payloads[0], None
     if len(payload) > hub.settings.inline_bytes:
-        hub.runs.check_served(call.found)
+        hub.runs.admit(call.found)
         blob, payload = await hub.runs.stow(payload), b""
     key = hub.results.key_of(version_id, method, payload, blob) if method.deterministic else None
     if key is not None and not asked.fresh and (known := hub.results.find(key)):
         return known
-    hub.runs.check_served(call.found)
+    hub.runs.admit(call.found)
     items = asked.items[0] if asked.items else 1
     deadline = _deadline(call, asked)
     pending = hub.runs.start(version_id, method.name, payload, deadline, blob, fresh=asked.fresh, items=items)
@@ -178,7 +178,7 @@ async def _outcome(call: Call, asked: Asked) -> Answered:
 async def _joined(call: Call, asked: Asked) -> Answered:
     """What a large input comes to, computed in pieces."""
     assert asked.pieces is not None
-    call.hub.runs.check_served(call.found)
+    call.hub.runs.admit(call.found)
     return await call.hub.splits.run(Whole(call.found, asked.pieces, _deadline(call, asked), asked.fresh))
 
 
@@ -189,7 +189,7 @@ def _deadline(call: Call, asked: Asked) -> float:
 
 async def _map_now(call: Call, asked: Asked) -> web.Response:
     hub = call.hub
-    hub.runs.check_served(call.found)
+    hub.runs.admit(call.found)
     form = answer_form(call.request)
     wanted = Map(
         call.found, call.method, asked.payloads, _deadline(call, asked), asked.fresh, items=asked.items
