@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from prometheus_client import Metric
 
 from dlhub_runtime.metrics import Labels, cache_families, counter, gauge, histogram
 from dlhub_task_manager.cache import LEVEL, InferenceCache
-from dlhub_task_manager.reconciler import Served
+from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.stats import SiteStats
 from proto_msgs.topics import Lane
 
@@ -28,9 +28,11 @@ class Replicas(NamedTuple):
     """In the order of `STATES`."""
 
 
-async def figures(served: Mapping[str, Served], stats: SiteStats, cache: InferenceCache) -> Iterable[Metric]:
-    """The figures, now."""
-    return [*_totals(stats), *_states(served), *cache_families(LEVEL, cache), _joined(cache)]
+async def figures(
+    servings: Callable[[], Sequence[Serving]], stats: SiteStats, cache: InferenceCache
+) -> Iterable[Metric]:
+    """The figures, now; `servings` gives what is served."""
+    return [*_totals(stats), *_states(servings()), *cache_families(LEVEL, cache), _joined(cache)]
 
 
 def _totals(stats: SiteStats) -> list[Metric]:
@@ -58,8 +60,7 @@ def _totals(stats: SiteStats) -> list[Metric]:
     ]
 
 
-def _states(served: Mapping[str, Served]) -> list[Metric]:
-    servings = [entry.serving for entry in served.values()]
+def _states(servings: Sequence[Serving]) -> list[Metric]:
     lines = {
         Lane.INTERACTIVE: sum(len(serving.lines.interactive) for serving in servings),
         Lane.DURABLE: sum(len(serving.lines.durable) for serving in servings),

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dlhub_task_manager.environments import prepare_executor
+from dlhub_task_manager.environments import Workshop, prepare_executor
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.intake import Intake, Site
 from dlhub_task_manager.serving import Serving
@@ -50,12 +50,22 @@ class Reconciler:
         self._site_file = site_file
         self._site = site
         self._ground = ground
-        self._switchboard = switchboard
+        self._workshop = Workshop(
+            blobs=site.blobs,
+            environments_dir=settings.environments_dir,
+            folder=settings.task_manager_dir,
+            switchboard=switchboard,
+            tasks=ground.tasks,
+        )
         self._wanted: set[str] = set()
         self._look = asyncio.Event()
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Called when the number of ready replicas of a version becomes, or stops being, zero."""
+
+    def servings(self) -> list[Serving]:
+        """What is served here."""
+        return [served.serving for served in self.served.values()]
 
     def want(self, version_id: str) -> None:
         """Runs of this version wait in its queues."""
@@ -118,20 +128,14 @@ class Reconciler:
     def _serve(self, wish: Wish) -> None:
         version_id = wish.version.version_id
         if served := self.served.get(version_id):
-            served.serving.deployment = wish.deployment
+            served.serving.redeploy(wish.deployment)
             return
         limits = self._site_file.limits
         limit = wish.deployment.max_replicas or limits.max_replicas_per_version
         serving = Serving(
             wish,
             self._ground,
-            lambda: prepare_executor(
-                wish.version,
-                blobs=self._site.blobs,
-                environments_dir=self._settings.environments_dir,
-                folder=self._settings.task_manager_dir,
-                switchboard=self._switchboard,
-            ),
+            lambda kind: prepare_executor(wish.version, kind, self._workshop),
             min(limit, limits.max_replicas),
             self._capacity_changed,
         )
@@ -184,6 +188,7 @@ class Reconciler:
         served = self.served.pop(version_id)
         served.intake.pause()
         await served.intake.close()
+        await served.serving.fleet.close()
         served.task.cancel()
 
     async def drain(self) -> None:

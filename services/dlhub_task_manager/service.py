@@ -57,7 +57,7 @@ async def serve(settings: Settings) -> None:
         )
         reconciler = Reconciler(settings, site_file, site, ground, switchboard)
         labels = {"service": "task_manager", "site": site_file.name}
-        read = partial(figures, reconciler.served, ground.stats, ground.cache)
+        read = partial(figures, reconciler.servings, ground.stats, ground.cache)
         async with exposed(settings, transport, labels, read):
             await _work_until_cancelled(settings, site_file, bus, reconciler)
 
