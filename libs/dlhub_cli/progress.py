@@ -59,13 +59,13 @@ class Board:
 def _label(progress: Progress) -> str:
     if progress.stage == "build":
         return f"Build: {progress.step}  {progress.text}"[:70]
-    return {"pack": "Packing", "upload": "Uploading", "map": "Running"}[progress.stage]
+    return {"pack": "Packing", "upload": "Uploading", "map": "Running", "run": "Running"}[progress.stage]
 
 
 def _count(progress: Progress) -> str:
     if progress.stage == "upload":
         unit, divisor = ("MB", 1e6) if (progress.total or 0) >= 1e6 else ("kB", 1e3)
         return f"{progress.done / divisor:.1f} of {(progress.total or 0) / divisor:.1f} {unit}"
-    if progress.stage == "map":
+    if progress.stage in ("map", "run"):
         return f"{progress.done:,}" + (f" of {progress.total:,}" if progress.total else "")
     return ""

@@ -8,6 +8,7 @@ import typer
 
 from dlhub_cli.options import AsJson, Limit, Token, Url, connect
 from dlhub_cli.output import note, print_items, print_json, print_record
+from dlhub_cli.progress import shown
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="Id of a task.")]
 group = typer.Typer(help="Tasks: list, show, wait for, cancel.", invoke_without_command=True)
@@ -59,8 +60,8 @@ def show(task_id: TaskId, url: Url = None, token: Token = None, as_json: AsJson 
 @group.command()
 def wait(task_id: TaskId, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
     """Wait for a task and print its output as JSON (--json: the whole task)."""
-    with connect(url, token) as hub:
-        task = hub.wait_json(task_id)
+    with connect(url, token) as hub, shown(quiet=as_json) as on_progress:
+        task = hub.wait_json(task_id, on_progress)
     print_json(task if as_json else task.get("output", task.get("outcomes")))
 
 

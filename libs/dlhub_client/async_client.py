@@ -33,14 +33,19 @@ class TaskHandle:
         self.task_id = task_id
         self._tasks = tasks
 
-    async def result(self, timeout_s: float | None = None) -> Any:
-        """The output, as soon as there is one. Raises what the run failed with, or TimeoutError."""
-        return (await self.output_and_metadata(timeout_s))[0]
+    async def result(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> Any:
+        """The output, as soon as there is one. Raises what the run failed with, or TimeoutError.
 
-    async def output_and_metadata(self, timeout_s: float | None = None) -> tuple[Any, Mapping[str, Any]]:
+        on_progress: told of the items that are done, of a map or of an input that the hub runs in pieces.
+        """
+        return (await self.output_and_metadata(timeout_s, on_progress))[0]
+
+    async def output_and_metadata(
+        self, timeout_s: float | None = None, on_progress: OnProgress | None = None
+    ) -> tuple[Any, Mapping[str, Any]]:
         """The output, and what the hub tells about the run."""
         async with asyncio.timeout(timeout_s):
-            return output_of(await self._tasks.finished(self.task_id))
+            return output_of(await self._tasks.finished(self.task_id, on_progress=on_progress))
 
     async def state(self) -> TaskState:
         """The task as it stands."""
@@ -95,6 +100,7 @@ class AsyncDLHubClient(Catalogue, Publishing):
         method: str = "run",
         outputs: Sequence[str] | None = None,
         fresh: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
@@ -102,10 +108,16 @@ class AsyncDLHubClient(Catalogue, Publishing):
         asynchronous: give a TaskHandle at once.
         outputs: of an output that is a dict, only the entries with these names.
         fresh: computed now, even if the hub remembers the output (of a method declared deterministic).
+        on_progress: told of the items that are done, where the hub runs a large input in pieces. The run is
+        a task then, and a TaskHandle takes one itself.
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
-        if asynchronous:
-            return await self.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh)
+        if asynchronous or on_progress is not None:
+            handle = await self.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh)
+            if asynchronous:
+                return handle
+            found = await handle.output_and_metadata(on_progress=on_progress)
+            return found if debug else found[0]
         call = _run_call(name, method, _run_body(inputs, parameters, timeout_s, outputs, fresh))
         answer = (await self._connection.send(call)).value
         if not isinstance(answer, dict) or "output" not in answer:
@@ -212,15 +224,21 @@ class AsyncDLHubClient(Catalogue, Publishing):
         """The task as the hub has it, or as it is when it ends within `wait_s` (at most 60)."""
         return dict((await self._tasks.state(task_id, wait_s)).document)
 
-    async def wait_json(self, task_id: str) -> dict[str, Any]:
+    async def wait_json(self, task_id: str, on_progress: OnProgress | None = None) -> dict[str, Any]:
         """The task once it has ended, with its output in JSON's forms. Raises what it failed with."""
-        state = await self._tasks.finished(task_id, JSON)
+        state = await self._tasks.finished(task_id, JSON, on_progress)
         output_of(state)
         return dict(state.document)
 
-    async def get_result(self, task_id: str, verbose: bool = False, timeout_s: float | None = None) -> Any:
+    async def get_result(
+        self,
+        task_id: str,
+        verbose: bool = False,
+        timeout_s: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Any:
         """Wait for a task and give its output; verbose: `(output, metadata)`. Raises what it failed with."""
-        output, metadata = await TaskHandle(self._tasks, task_id).output_and_metadata(timeout_s)
+        output, metadata = await TaskHandle(self._tasks, task_id).output_and_metadata(timeout_s, on_progress)
         return (output, metadata) if verbose else output
 
     async def list_tasks(self, status: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

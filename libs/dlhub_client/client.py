@@ -12,7 +12,7 @@ from dlhub_client.address import resolve
 from dlhub_client.async_client import AsyncDLHubClient, TaskHandle
 from dlhub_client.errors import Cancelled
 from dlhub_client.futures import DLHubFuture
-from dlhub_client.models import LogLine
+from dlhub_client.models import LogLine, OnProgress
 from dlhub_client.portal import Portal
 from dlhub_client.retry import RetryPolicy
 
@@ -72,6 +72,7 @@ class DLHubClient:
         method: str = "run",
         outputs: Sequence[str] | None = None,
         fresh: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
@@ -79,12 +80,15 @@ class DLHubClient:
         asynchronous: give a DLHubFuture at once.
         outputs: of an output that is a dict, only the entries with these names.
         fresh: computed now, even if the hub remembers the output (of a method declared deterministic).
+        on_progress: told of the items that are done, where the hub runs a large input in pieces. The run is
+        a task then.
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
+        given = (outputs, fresh, on_progress)
         if asynchronous:
-            return self.run_async(name, inputs, parameters, timeout_s, method, debug, outputs, fresh)
+            return self.run_async(name, inputs, parameters, timeout_s, method, debug, *given)
         return self._portal.call(
-            lambda hub: hub.run(name, inputs, parameters, False, debug, timeout_s, method, outputs, fresh)
+            lambda hub: hub.run(name, inputs, parameters, False, debug, timeout_s, method, *given)
         )
 
     def run_async(
@@ -97,15 +101,19 @@ class DLHubClient:
         debug: bool = False,
         outputs: Sequence[str] | None = None,
         fresh: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> DLHubFuture:
-        """Hand a run to the hub, which keeps it through restarts; a future for its output."""
+        """Hand a run to the hub, which keeps it through restarts; a future for its output.
+
+        on_progress: told of the items that are done, where the hub runs a large input in pieces.
+        """
         handle = self._portal.call(
             lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh)
         )
         future = DLHubFuture(handle.task_id, functools.partial(self._cancel_task, handle.task_id), debug)
 
         async def watch(_: AsyncDLHubClient) -> None:
-            await _settle(future, handle)
+            await _settle(future, handle, on_progress)
 
         self._portal.start(watch)
         return future
@@ -177,10 +185,10 @@ class DLHubClient:
     health = _synchronous(AsyncDLHubClient.health)
 
 
-async def _settle(future: DLHubFuture, handle: TaskHandle) -> None:
+async def _settle(future: DLHubFuture, handle: TaskHandle, on_progress: OnProgress | None) -> None:
     """Bring the future to its end, whatever happens; nobody else would hear of an error here."""
     try:
-        future.settle(*await handle.output_and_metadata())
+        future.settle(*await handle.output_and_metadata(on_progress=on_progress))
     except Cancelled:
         future.settle_cancelled()
     except BaseException as error:

@@ -29,10 +29,10 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a publish or a map has come."""
+    """How far a publish, a map or a task has come."""
 
-    stage: Literal["pack", "upload", "build", "map"]
-    done: int = 0  #: bytes of an upload, items of a map
+    stage: Literal["pack", "upload", "build", "map", "run"]
+    done: int = 0  #: bytes of an upload, items of a map or of a large input that the hub runs in pieces
     total: int | None = None  #: None where it is not known
     step: str = ""  #: of a build
     text: str = ""  #: a line of a build's log
@@ -64,3 +64,11 @@ class TaskState:
     def finished(self) -> bool:
         """Whether nothing will change any more."""
         return self.status in FINAL_TASK
+
+    @property
+    def progress(self) -> Progress | None:
+        """How many items are done; None for a task that is a single run."""
+        counts = self.document.get("progress")
+        if not isinstance(counts, Mapping):
+            return None
+        return Progress(stage="run", done=counts["done"], total=counts["total"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlhub_client.connection import Call, Connection
 from dlhub_client.errors import MSGPACK, Cancelled, DeadlineExceeded, NotAHub, error_of
-from dlhub_client.models import TaskState
+from dlhub_client.models import OnProgress, TaskState
 from dlhub_client.names import task_path
 
 MAX_POLLS = 64
@@ -42,14 +42,21 @@ class Tasks:
         reply = await self._connection.send(call)
         return _state(task_id, reply.value)
 
-    async def finished(self, task_id: str, accept: str = MSGPACK) -> TaskState:
-        """The task once it has ended, however long that takes."""
+    async def finished(
+        self, task_id: str, accept: str = MSGPACK, on_progress: OnProgress | None = None
+    ) -> TaskState:
+        """The task once it has ended, however long that takes.
+
+        on_progress: told about once a second how many items are done, if the task has several.
+        """
         self._waiting += 1
         try:
             while True:
                 async with self._polls:
-                    crowded = self._waiting > MAX_POLLS
-                    state = await self.state(task_id, _SHORT_WAIT_S if crowded else _LONG_WAIT_S, accept)
+                    short = on_progress is not None or self._waiting > MAX_POLLS
+                    state = await self.state(task_id, _SHORT_WAIT_S if short else _LONG_WAIT_S, accept)
+                if on_progress is not None and state.progress is not None:
+                    on_progress(state.progress)
                 if state.finished:
                     return state
         finally:

@@ -81,6 +81,7 @@ class FakeGateway:
         self.documents: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.finish = threading.Event()
+        self.steps: deque[int] = deque()  #: items that are done at each poll of a task; it ends with the last
         self.build = Build()
         self.uploads: list[tuple[dict[str, Any], bytes]] = []
         self.known_already = False
@@ -210,6 +211,11 @@ class FakeGateway:
         task = self.tasks.get(request.match_info["id"])
         if task is None:
             return _problem(404, "not_found", "there is no such task")
+        if self.steps:
+            task["progress"] = {"done": self.steps.popleft(), "total": 10}
+            if self.steps:
+                return _answer(request, {"id": task["id"], "status": "running", "progress": task["progress"]})
+            self.finish.set()
         wait_s = float(request.query.get("wait", 0))
         if wait_s and task["status"] == "queued":
             await asyncio.to_thread(self.finish.wait, wait_s)

@@ -22,6 +22,7 @@ from dlhub_client.errors import (
     Unauthenticated,
     Unavailable,
 )
+from dlhub_client.models import Progress
 from dlhub_client.retry import RetryPolicy
 from proto_msgs.codec import EncodeError
 
@@ -217,6 +218,32 @@ async def test_a_handle_waits_for_the_result(hub: AsyncDLHubClient, gateway: Fak
     assert await waiting == 8
     assert (await hub.get_task_status(handle.task_id))["status"] == "succeeded"
     assert await hub.get_result(handle.task_id, verbose=True) == (8, {"site": "here"})
+
+
+async def test_progress_is_told_in_items(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.steps.extend((2, 7, 10))
+    heard: list[Progress] = []
+    handle = await hub.run_async("ada/double", 4)
+    assert await handle.result(on_progress=heard.append) == 8
+    assert [(step.stage, step.done, step.total) for step in heard] == [
+        ("run", 2, 10), ("run", 7, 10), ("run", 10, 10),
+    ]  # fmt: skip
+
+
+async def test_a_run_with_progress_is_a_task(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.steps.extend((2, 10))
+    heard: list[Progress] = []
+    output, metadata = await hub.run("ada/double", 4, debug=True, on_progress=heard.append)
+    assert (output, metadata["site"]) == (8, "here")
+    assert [step.done for step in heard] == [2, 10]
+    assert gateway.posts("/servables/ada/double/run")[0].headers["Prefer"] == "respond-async"
+
+
+async def test_a_single_run_has_no_progress_to_tell(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.finish.set()
+    heard: list[Progress] = []
+    assert await hub.run("ada/double", 4, on_progress=heard.append) == 8
+    assert heard == []
 
 
 async def test_a_cancelled_task_raises_cancelled(hub: AsyncDLHubClient) -> None:

@@ -54,6 +54,17 @@ def test_futures_work_with_as_completed(sync_hub: DLHubClient, gateway: FakeGate
     assert sorted(future.result() for future in done) == [0, 2, 4, 6, 8]
 
 
+def test_a_future_tells_its_progress(sync_hub: DLHubClient, gateway: FakeGateway) -> None:
+    gateway.steps.extend((3, 10, 10))
+    heard: list[int | None] = []
+    future = sync_hub.run_async("ada/double", 4, on_progress=lambda step: heard.append(step.done))
+    assert future.result(timeout=10) == 8
+    assert heard == [3, 10, 10]
+    gateway.steps.append(10)
+    assert sync_hub.run("ada/double", 5, on_progress=lambda step: heard.append(step.total)) == 10
+    assert heard[3:] == [10]
+
+
 def test_a_future_raises_what_the_task_failed_with(sync_hub: DLHubClient, gateway: FakeGateway) -> None:
     def fail(_: object, __: object) -> None:
         raise NotFound("nothing")
