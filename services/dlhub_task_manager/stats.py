@@ -11,7 +11,7 @@ from proto_msgs.topics import Lane
 
 
 class SiteStats:
-    """One call per batch in each direction; a run costs a fifth of a microsecond."""
+    """One call per batch in each direction; a run of a large batch costs a third of a microsecond."""
 
     __slots__ = ("batch_runs", "batches", "lost", "queue_s", "run_s", "runs")
 
