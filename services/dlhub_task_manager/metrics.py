@@ -75,7 +75,7 @@ def _states(servings: Sequence[Serving]) -> list[Metric]:
         Replicas(
             serving.version.servable,
             str(serving.version.number),
-            (serving.wanted, serving.fleet.ready, serving.fleet.starting),
+            (serving.scaler.wanted, serving.fleet.ready, serving.fleet.starting),
         )
         for serving in servings
     ]

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from dlhub_task_manager.environments import Workshop, prepare_executor
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.intake import Intake, Site
+from dlhub_task_manager.machine import site_room
 from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.settings import Settings
+from dlhub_task_manager.shares import shares
 from dlhub_task_manager.site_file import SiteFile
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import DLHubError
@@ -57,6 +59,7 @@ class Reconciler:
             switchboard=switchboard,
             tasks=ground.tasks,
         )
+        self._room = site_room(site_file.limits)
         self._wanted: set[str] = set()
         self._look = asyncio.Event()
         self.served: dict[str, Served] = {}
@@ -70,10 +73,16 @@ class Reconciler:
     def want(self, version_id: str) -> None:
         """Runs of this version wait in its queues."""
         if served := self.served.get(version_id):
-            served.serving.want()
+            self._wake(served.serving)
             return
         self._wanted.add(version_id)
         self._look.set()
+
+    def _wake(self, serving: Serving) -> None:
+        """Somebody waits for a replica: if there is none, every millisecond counts."""
+        serving.want()
+        if not serving.fleet.size:
+            self.allot()
 
     def look_again(self) -> None:
         """The wishes may have changed."""
@@ -123,26 +132,29 @@ class Reconciler:
         for version_id, wish in by_id.items():
             self._serve(wish)
             if version_id in asked or wish.pending_tasks:
-                self.served[version_id].serving.want()
+                self._wake(self.served[version_id].serving)
 
     def _serve(self, wish: Wish) -> None:
         version_id = wish.version.version_id
         if served := self.served.get(version_id):
             served.serving.redeploy(wish.deployment)
+            served.serving.scaler.limit = self._limit(wish)
             return
-        limits = self._site_file.limits
-        limit = wish.deployment.max_replicas or limits.max_replicas_per_version
         serving = Serving(
             wish,
             self._ground,
             lambda kind: prepare_executor(wish.version, kind, self._workshop),
-            min(limit, limits.max_replicas),
+            self._limit(wish),
             self._capacity_changed,
         )
         intake = Intake(serving, self._site)
         task = self._ground.tasks.create_task(intake.run())
         self.served[version_id] = Served(serving, intake, task)
         logger.info("Version served", extra={"action": "version_served", "servable": wish.version.servable})
+
+    def _limit(self, wish: Wish) -> int:
+        limits = self._site_file.limits
+        return min(wish.deployment.max_replicas or limits.max_replicas_per_version, limits.max_replicas)
 
     def _capacity_changed(self, serving: Serving) -> None:
         if served := self.served.get(serving.version.version_id):
@@ -156,9 +168,11 @@ class Reconciler:
         while True:
             for version_id, served in list(self.served.items()):
                 served.serving.tick()
-                await served.serving.scale(self._room_for(served.serving))
-                if served.serving.idle_s > LET_GO_S and not served.serving.fleet.size:
+                if served.serving.fleet.starting:
+                    self._ground.tasks.create_task(served.serving.scaler.bury_stillborn())
+                if served.serving.scaler.idle_s > LET_GO_S and not served.serving.fleet.size:
                     await self._let_go(version_id)
+            self.allot()
             if loop.time() >= look_at_backlog_at:
                 await self._look_at_backlogs()
                 look_at_backlog_at = loop.time() + BACKLOG_S
@@ -169,19 +183,23 @@ class Reconciler:
             served.intake.capacity_changed()  # a refusal may have ended, or runs become quick
             try:
                 await served.intake.look_at_backlog()
+                served.serving.scaler.see_backlog()
             except DLHubError as error:
                 logger.debug("Backlog unknown", extra={"action": "backlog_failed", "error": str(error)})
 
-    def _room_for(self, serving: Serving) -> int:
-        """How many more replicas fit; when none do, an idle one of another version makes room."""
-        servings = [served.serving for served in self.served.values()]
-        room = self._site_file.limits.max_replicas - sum(s.fleet.size for s in servings)
-        if room <= 0 and not serving.fleet.size and serving.needs_replica:
-            spare = [(s, r) for s in servings if s is not serving and (r := s.spare_replica)]
-            if spare:
-                longest, replica = max(spare, key=lambda pair: pair[0].idle_s)
-                longest.retire(replica)
-        return max(0, room)
+    def allot(self) -> None:
+        """Share the site out among the versions: start replicas, and end those that others must have."""
+        servings = {version_id: served.serving for version_id, served in self.served.items()}
+        claims = [serving.scaler.claim() for serving in servings.values()]
+        granted = shares(claims, self._room)
+        free = self._room
+        for claim in claims:
+            free = free.without(claim.resources, servings[claim.version_id].fleet.size)
+        for claim in sorted(claims, key=lambda claim: claim.have):
+            count = granted[claim.version_id]
+            room = free.count(claim.resources, count - claim.have)
+            started = servings[claim.version_id].scaler.settle(count, room)
+            free = free.without(claim.resources, started)
 
     async def _let_go(self, version_id: str) -> None:
         """Stop serving a version; what it has not done goes back to the queues."""

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Protocol
 
 from dlhub_task_manager.executors.base import Executor
@@ -38,6 +37,8 @@ class Batch:
     alone: bool
     sent_at: float
     """Monotonic time, seconds."""
+    took_s: float = 0.0
+    """How long the replica was at work on it; 0 until it is done."""
 
 
 class ReplicaOwner(Protocol):
@@ -55,7 +56,6 @@ class Replica:
 
     replica_id: str
     executor: Executor
-    folder: Path
     owner: ReplicaOwner
     state: ReplicaState = ReplicaState.STARTING
     started_at: float = field(default_factory=time.monotonic)
@@ -103,7 +103,9 @@ class Replica:
             return
         if last:
             self.batches.remove(batch)
-            self.idle_since = time.monotonic()
+            now = time.monotonic()
+            batch.took_s = now - max(batch.sent_at, self.idle_since)  # it may have waited for the one before
+            self.idle_since = now
         self.owner.replica_did(self, batch, outcomes, last)
 
     def on_gone(self) -> None:

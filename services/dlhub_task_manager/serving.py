@@ -17,7 +17,7 @@ from dlhub_task_manager.cache import Memory
 from dlhub_task_manager.fleet import Fleet, Ground, Prepare
 from dlhub_task_manager.replica import Batch, Replica, ReplicaState
 from dlhub_task_manager.runs import ColdStart, RunState, outcome_of
-from dlhub_task_manager.scaling import Load, replicas_wanted
+from dlhub_task_manager.scaler import Scaler
 from dlhub_task_manager.waiting import Lines, Pace, Trouble
 from proto_msgs.errors import Cancelled, DeadlineExceeded, LoadFailed, WorkerLost
 from proto_msgs.sites import Deployment, ServedVersion, Wish
@@ -43,23 +43,19 @@ class Serving:
     ) -> None:
         self.version = wish.version
         self.deployment: Deployment = wish.deployment
-        self.limit = limit
-        self.wanted_at = time.monotonic()
-        self.fleet = Fleet(ground, prepare, self)
+        self.fleet = Fleet(ground, prepare, wish.deployment.executor, self)
         self.cold = ColdStart()
         self.paces: dict[str, Pace] = {}
         """By method: one may be quick and another slow."""
         self.trouble = Trouble()
         self.lines = Lines()
         self.memory = Memory.of(wish.version, ground.cache, self)
-        self.wanted = 0
-        """Replicas that there should be, as last decided."""
+        self.scaler = Scaler(self, limit)
         self.backlog = 0
         """Messages in the broker's queues, as last seen."""
         self._ground = ground
         self._on_capacity = on_capacity
         self._numbers = itertools.count()
-        self._last_busy = time.monotonic()
 
     def accept(self, state: RunState) -> None:
         """Take on a run; `dispatch` hands it to a replica."""
@@ -107,7 +103,7 @@ class Serving:
         runs = {state.run.run_id: state for state in states}
         batch = Batch(next(self._numbers), runs, states[0].alone, time.monotonic())
         replica.batches.append(batch)
-        self._last_busy = time.monotonic()
+        self.scaler.last_busy = time.monotonic()
         self._ground.stats.sent(len(states), reason)
         sent = replica.executor.send(
             replica.replica_id,
@@ -120,6 +116,7 @@ class Serving:
 
     def replica_ready(self, replica: Replica) -> None:
         self.trouble.clear()
+        self.scaler.replica_ready(replica)
         if not self.cold.ended_at:
             self.cold.ended_at = time.time()
         logger.info("Replica ready", extra={"action": "replica_ready", "replica": replica.replica_id})
@@ -137,8 +134,8 @@ class Serving:
                 answered.append(outcome)
                 durable = state.durable  # runs of one batch have come by the same lane
         self._ground.stats.answered(Lane.DURABLE if durable else Lane.INTERACTIVE, answered)
+        self.scaler.did(len(outcomes), batch.took_s)
         if last:
-            self._last_busy = time.monotonic()
             self._finish_stopping(replica)
             self.dispatch()
 
@@ -260,54 +257,28 @@ class Serving:
         """Runs that wait for identical ones."""
         return self.memory.followers if self.memory else ()
 
-    async def scale(self, room: int) -> None:
-        """Start or end replicas; `room` is how many more the site can carry."""
-        for replica, words in await self.fleet.find_stillborn():
-            self.replica_lost(replica, f"its process ended before it said anything: {words}")
-        wanted = self.wanted = replicas_wanted(self.load(), self.deployment, self.limit)
-        have = self.fleet.ready + self.fleet.starting
-        if wanted > have and time.monotonic() >= self.trouble.retry_at:
-            if have == 0:
-                self.cold = ColdStart(began_at=time.time())
-            for _ in range(min(wanted - have, room)):
-                self.fleet.start(self._start_failed)
-        for replica in self._idlest(have - wanted):
-            self.retire(replica)
-
-    def load(self) -> Load:
-        """What `replicas_wanted` needs to know."""
-        now = time.time()
-        waits = (max(0.0, now - state.sent_at) * 1000 for state in self.lines if state.sent_at)
-        busy = sum(bool(replica.batches) for replica in self.fleet.replicas.values())
-        run_s = max((pace.run_s or 0.0 for pace in self.paces.values()), default=0.0)
-        ahead_s = (len(self.lines) + self.backlog) * run_s / max(1, self.fleet.ready)
-        longest = max(ahead_s * 1000, *waits, 0.0)
-        return Load(
-            ready=self.fleet.ready,
-            starting=self.fleet.starting,
-            busy=busy,
-            waiting=len(self.lines) + self.backlog,
-            longest_wait_ms=longest,
-            idle_s=self.idle_s,
-            wanted=time.monotonic() - self.wanted_at < 1.0,
-        )
-
-    @property
-    def idle_s(self) -> float:
-        """Since any replica had a run."""
-        busy = self.lines or any(replica.batches for replica in self.fleet.replicas.values())
-        return 0.0 if busy else time.monotonic() - max(self._last_busy, self.wanted_at)
-
-    def _idlest(self, count: int) -> list[Replica]:
-        idle = [replica for replica in self.fleet.replicas.values() if replica.idle]
-        return sorted(idle, key=lambda replica: replica.idle_since)[: max(0, count)]
+    def start_replica(self) -> None:
+        """Start one more."""
+        self.fleet.start(self._start_failed)
 
     def retire(self, replica: Replica) -> None:
         """Let a replica finish what it has and end."""
-        self.wanted_at = float("-inf")  # it was ready and idle: those who wanted it have been served
+        if replica.idle:
+            self.scaler.demand.wanted_at = float("-inf")  # those who wanted it have been served
         replica.state = ReplicaState.STOPPING
         self._finish_stopping(replica)
         self._on_capacity(self)
+
+    def redeploy(self, deployment: Deployment) -> None:
+        """Follow another wish; another executor needs other replicas."""
+        changed = deployment.executor != self.deployment.executor
+        self.deployment = deployment
+        if changed:
+            self.fleet.use(deployment.executor)
+            if self.fleet.replicas:
+                for replica in list(self.fleet.replicas.values()):
+                    self.retire(replica)
+                self.want()
 
     def _finish_stopping(self, replica: Replica) -> None:
         if replica.state is ReplicaState.STOPPING and not replica.batches:
@@ -329,20 +300,7 @@ class Serving:
 
     def want(self) -> None:
         """Somebody said that runs wait in the queues."""
-        self.wanted_at = time.monotonic()
-
-    @property
-    def needs_replica(self) -> bool:
-        """Whether it would start one if it could."""
-        have = self.fleet.ready + self.fleet.starting
-        return replicas_wanted(self.load(), self.deployment, self.limit) > have
-
-    @property
-    def spare_replica(self) -> Replica | None:
-        """One that does nothing and is not kept by the deployment's minimum."""
-        if self.fleet.ready + self.fleet.starting <= self.deployment.min_replicas or self.idle_s < 0.2:
-            return None
-        return next(iter(self._idlest(1)), None)
+        self.scaler.demand.wanted_at = time.monotonic()
 
     def report(self) -> ServedVersion:
         """How it fares, for the heartbeat."""

@@ -29,6 +29,12 @@ class Limits(_Table):
     """Replicas of all versions together."""
     max_replicas_per_version: int = Field(default=4, ge=1)
     """Unless a deployment says otherwise."""
+    cores: float | None = Field(default=None, gt=0)
+    """What replicas may claim together (one each, unless the servable's description says otherwise).
+    None: what the task manager's machine has. More than that suits models that mostly wait."""
+    memory_mb: int | None = Field(default=None, ge=1)
+    """Megabytes (10^6 bytes), counted for servables that say what they need. None: the machine's."""
+    accelerators: int = Field(default=0, ge=0)
 
 
 class Liveness(_Table):

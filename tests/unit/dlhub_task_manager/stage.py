@@ -91,8 +91,9 @@ class FakeExecutor(Executor):
     def stop(self, replica_id: str) -> None:
         self.stopped.append(replica_id)
 
-    async def end(self, replica_id: str) -> None:
+    async def end(self, replica_id: str) -> Path:
         self.dead.pop(replica_id, None)
+        return self.folder / replica_id
 
     def silence_s(self, replica_id: str) -> float:
         return self.silence[replica_id]
@@ -148,6 +149,12 @@ class Stage:
         outcomes: list[Any] = [(run_id, True, codec.pack("ok"), run_s, "", "") for run_id in run_ids]
         self.serving.fleet.replicas[replica_id].on_done(batch_id, outcomes, last)
 
+    def scale(self, room: int = 99, granted: int | None = None) -> int:
+        """A round of scaling at a site that grants everything, unless said otherwise."""
+        claim = self.serving.scaler.claim()
+        everything = claim.needed + claim.kept
+        return self.serving.scaler.settle(everything if granted is None else granted, room)
+
     def lose(self, replica_id: str) -> None:
         self.serving.fleet.replicas[replica_id].on_gone()
 
@@ -166,7 +173,7 @@ def build_stage(folder: Path, group: asyncio.TaskGroup, **policy: Any) -> Stage:
     executor = FakeExecutor(folder)
     ground = Ground(liveness=Liveness(grace_s=0.0), tasks=group)
 
-    async def prepare() -> Any:
+    async def prepare(kind: str) -> Any:
         return executor
 
     wish = Wish(version=version(), deployment=Deployment(**policy))

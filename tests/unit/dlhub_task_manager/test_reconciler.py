@@ -83,7 +83,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(module, "BACKLOG_S", 0.01)
     broker = MemoryBroker()
 
-    async def prepare(record: VersionRecord, **_: Any) -> Any:
+    async def prepare(record: VersionRecord, *_: Any) -> Any:
         return FakeExecutor(tmp_path, f"{record.version_id}-")
 
     monkeypatch.setattr(module, "prepare_executor", prepare)
@@ -212,5 +212,5 @@ async def test_a_version_without_replicas_and_runs_is_forgotten_after_a_while(
     record = world.wish(idle_s=0.01)
     world.reconciler.want(record.version_id)
     await world.until_ready(record)
-    world.serving(record).wanted_at = time.monotonic() - 10
+    world.serving(record).scaler.demand.wanted_at = time.monotonic() - 10
     await world.until(lambda: record.version_id not in world.reconciler.served)

@@ -163,7 +163,7 @@ async def test_a_block_that_ends_before_its_worker_speaks_counts_as_a_failed_sta
     while not stage.serving.fleet.replicas:
         await asyncio.sleep(0)
     stage.executor.dead["r1"] = "python: No such file or directory"
-    await stage.serving.scale(room=0)
+    await stage.serving.scaler.bury_stillborn()
     assert "No such file" in stage.serving.report().trouble
     assert not stage.serving.fleet.replicas
 
@@ -171,7 +171,7 @@ async def test_a_block_that_ends_before_its_worker_speaks_counts_as_a_failed_sta
 async def test_a_provider_that_refuses_counts_as_a_failed_start(stage: Stage) -> None:
     stage.executor.fails_with = RuntimeError("bad partition")
     stage.serving.want()
-    await stage.serving.scale(room=1)
+    stage.scale(room=1)
     while not stage.serving.trouble.in_a_row:
         await asyncio.sleep(0)
     assert "bad partition" in stage.serving.report().trouble
@@ -286,7 +286,7 @@ async def test_the_report_counts(stage: Stage) -> None:
 
 async def test_loading_is_told_from_waiting(stage: Stage) -> None:
     stage.serving.want()
-    await stage.serving.scale(room=1)
+    stage.scale(room=1)
     while not stage.serving.fleet.replicas:
         await asyncio.sleep(0)
     stage.give("a")
