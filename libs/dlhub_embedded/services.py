@@ -39,6 +39,11 @@ kind = "local"
 # Replicas of all servables together, and of one version unless its deployment says otherwise.
 max_replicas = {replicas}
 max_replicas_per_version = {per_version}
+# What replicas may claim together: a core each, unless the servable's dlhub.json says otherwise in
+# servable.resources. More than this machine has, because replicas idle most of the time. Of memory, replicas
+# that say how much they need may claim what the machine has (memory_mb sets another limit).
+cores = {replicas}
+accelerators = 0
 
 [liveness]
 # Seconds of silence after which a replica counts as lost: one that is loaded, one that loads.

@@ -27,6 +27,7 @@ def test_the_embedded_hubs_site_file_is_valid(tmp_path: Path) -> None:
     site = read_site_file(written(tmp_path, SITE_FILE.format(replicas=8, per_version=2)))
     assert (site.name, site.accepts_defaults) == ("local", True)
     assert (site.limits.max_replicas, site.limits.max_replicas_per_version) == (8, 2)
+    assert (site.limits.cores, site.limits.memory_mb, site.limits.accelerators) == (8, None, 0)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,7 @@ def test_the_embedded_hubs_site_file_is_valid(tmp_path: Path) -> None:
         ("", "name: Field required"),
         ('name = "Not A Word"', "name: "),
         ('name = "hpc"\n[limits]\nmax_replicas = 0', "limits.max_replicas"),
+        ('name = "hpc"\n[limits]\ncores = -1', "limits.cores"),
         ('name = "hpc"\ncolour = "red"', "colour: Extra inputs"),
     ],
 )
