@@ -163,6 +163,32 @@ async def test_a_task_made_over_rabbitmq_ends_and_wakes_who_waits(amqp_url: str,
     assert (status, task["status"], task["output"]) == (202, "succeeded", "run:x:1")
 
 
+async def test_pieces_of_one_input_are_spread_over_sites(amqp_url: str, tmp_path: Path) -> None:
+    numbers = {"type": "list", "item_type": "integer"}
+    methods = {"run": {"input": numbers, "output": numbers, "map_axis": 0}}
+
+    def double(method: str, inputs: Any, parameters: dict[str, Any]) -> Any:
+        return [2 * item for item in inputs]
+
+    async with opened(amqp_url, tmp_path) as stage:
+        other = FakeSite(lambda instance: RabbitTransport(amqp_url, instance), double, "cluster")
+        stage.site.model = double
+        stage.catalog.add(version(methods=methods))
+        async with other.running(), other.serving("noop-1"):
+            await other.beat("noop-1")
+            status, answered = await stage.post({"inputs": list(range(100))})
+            _, made = await stage.post({"inputs": list(range(100))}, Prefer="respond-async")
+            async with stage.http.get(f"{stage.url}{made['location']}?wait=20") as response:
+                task = await response.json()
+
+    assert status == 200
+    assert answered["output"] == task["output"] == list(range(0, 200, 2))
+    for metadata in (answered["metadata"], task["metadata"]):
+        assert sorted(metadata["site"].split(", ")) == ["cluster", "lab"]
+        assert metadata["pieces"] > 1
+    assert task["progress"] == {"done": 100, "total": 100}
+
+
 @pytest.mark.parametrize(
     ("settings", "status", "said"),
     [
