@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlhub_build.venv import materialise
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.executors.base import Executor
-from dlhub_task_manager.executors.blocks import LocalProcesses
+from dlhub_task_manager.executors.choice import Needs, make_executor
 from dlhub_task_manager.executors.command import WorkerCommand
-from dlhub_task_manager.executors.servable import ServableExecutor
 from dlhub_task_manager.fleet import KEPT_FOLDERS
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable
@@ -21,7 +22,7 @@ from proto_msgs.servables import VersionRecord
 
 LABEL = "servable.json"
 BLOCKS = "blocks"
-"""Folder of the scripts that Parsl starts blocks with."""
+"""Folder of what Parsl leaves: one per process, since executors of a version may overlap."""
 
 
 def version_folder(root: Path, version_id: str) -> Path:
@@ -29,22 +30,28 @@ def version_folder(root: Path, version_id: str) -> Path:
     return root / "replicas" / version_id
 
 
-async def prepare_executor(
-    version: VersionRecord,
-    *,
-    blobs: BlobStore,
-    environments_dir: Path,
-    folder: Path,
-    switchboard: Switchboard,
-) -> Executor:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workshop:
+    """What the executors of a site are made with."""
+
+    blobs: BlobStore
+    environments_dir: Path
+    folder: Path
+    """Of the task manager."""
+    switchboard: Switchboard
+    tasks: asyncio.TaskGroup
+
+
+async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop) -> Executor:
     """Make the version's environment ready on this machine, and an executor that starts workers in it.
 
-    Raises Unavailable when the version has no environment; whatever `materialise` raises.
+    `kind`: as deployments name executors. Raises Unavailable when the version has no environment or the
+    site no such executor; whatever `materialise` raises.
     """
     if version.environment is None:
         raise Unavailable(f"{version.servable}@{version.number} has no environment: its build has not ended")
-    paths = await materialise(version.environment, blobs, environments_dir)
-    home = version_folder(folder, version.version_id)
+    paths = await materialise(version.environment, workshop.blobs, workshop.environments_dir)
+    home = version_folder(workshop.folder, version.version_id)
     await asyncio.to_thread(_make_home, version, home)
     command = WorkerCommand(
         python=paths.python,
@@ -52,14 +59,28 @@ async def prepare_executor(
         servable=paths.files_dir,
         description=home / "dlhub.json",
     )
-    label = f"{version.version_id[:8]}-{secrets.token_hex(3)}"
-    return ServableExecutor(label, LocalProcesses(home / BLOCKS), command, home, switchboard)
+    needs = Needs(
+        label=f"{version.version_id[:8]}-{secrets.token_hex(3)}",
+        command=command,
+        folder=home,
+        blocks=blocks_folder(home),
+        switchboard=workshop.switchboard,
+        tasks=workshop.tasks,
+    )
+    return make_executor(kind, needs)
+
+
+def blocks_folder(home: Path) -> Path:
+    """Where Parsl leaves what it needs while this process lives."""
+    return home / BLOCKS / str(os.getpid())
 
 
 def _make_home(version: VersionRecord, home: Path) -> None:
     """The version's folder, with what its workers need and little of what earlier ones left."""
-    shutil.rmtree(home / BLOCKS, ignore_errors=True)
-    (home / BLOCKS).mkdir(parents=True, mode=0o700)
+    blocks = blocks_folder(home)
+    blocks.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for older in [path for path in blocks.parent.iterdir() if path != blocks]:
+        shutil.rmtree(older, ignore_errors=True)
     (home / "dlhub.json").write_text(version.description.model_dump_json())
     label = {"servable": version.servable, "version": version.number}
     (home / LABEL).write_text(json.dumps(label))

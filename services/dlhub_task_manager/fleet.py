@@ -15,11 +15,13 @@ from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.replica import Replica, ReplicaOwner, ReplicaState
 from dlhub_task_manager.site_file import Liveness
 from dlhub_task_manager.stats import SiteStats
+from proto_msgs.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-Prepare = Callable[[], Awaitable[Executor]]
-"""Makes the version's environment ready at this site; called before the first replica starts."""
+Prepare = Callable[[str], Awaitable[Executor]]
+"""Makes the version's environment ready at this site, and an executor of the kind that is named; called
+before the first replica starts."""
 KEPT_FOLDERS = 5
 """Folders of ended replicas that are kept per version, for `dlhub logs`."""
 
@@ -39,16 +41,19 @@ class Ground:
 class Fleet:
     """Replicas of one version. Its owner is told what the workers say and which are lost."""
 
-    def __init__(self, ground: Ground, prepare: Prepare, owner: ReplicaOwner) -> None:
+    def __init__(self, ground: Ground, prepare: Prepare, kind: str, owner: ReplicaOwner) -> None:
         self._ground = ground
         self._prepare = prepare
         self._prepared = asyncio.Lock()
-        self._executor: Executor | None = None
+        self._kind = kind
+        self._executors: dict[str, Executor] = {}
+        """By kind: the one in use, and others that still have replicas."""
+        self._closed = False
         self._owner = owner
         self._launching = 0
         self.replicas: dict[str, Replica] = {}
-        self.ended: list[tuple[str, Path]] = []
-        """Ids and folders of replicas that have ended, oldest first."""
+        self.ended: list[Path] = []
+        """Folders of replicas that have ended, oldest first."""
 
     def count(self, *states: ReplicaState) -> int:
         """How many replicas are in one of `states`."""
@@ -66,6 +71,11 @@ class Fleet:
     def size(self) -> int:
         """Everything that takes up resources."""
         return self._launching + len(self.replicas)
+
+    def use(self, kind: str) -> None:
+        """Start replicas by another kind of executor from now on."""
+        self._kind = kind
+        self._ground.tasks.create_task(self._close_unused())
 
     def start(self, on_failed: Callable[[str], None]) -> None:
         """Start one more replica; `on_failed` is told when the provider does not let us."""
@@ -91,7 +101,7 @@ class Fleet:
                 await self._clear_away(replica)  # it was ended while its block was being started
 
     def _add(self, executor: Executor, born: list[Replica], replica_id: str) -> Replica:
-        replica = Replica(replica_id, executor, executor.folder / replica_id, self._owner)
+        replica = Replica(replica_id, executor, self._owner)
         born.append(replica)
         self._launching -= 1
         self.replicas[replica_id] = replica
@@ -101,9 +111,26 @@ class Fleet:
     async def _ready_executor(self) -> Executor:
         """The environment is made ready once, by whoever comes first."""
         async with self._prepared:
-            if self._executor is None:
-                self._executor = await self._prepare()
-            return self._executor
+            kind = self._kind
+            if kind not in self._executors:
+                self._executors[kind] = await self._prepare(kind)
+            if self._closed:
+                raise Unavailable("the version is not served any more")
+            return self._executors[kind]
+
+    async def _close_unused(self) -> None:
+        """Close executors that were replaced, once their last replica has ended."""
+        busy = {id(replica.executor) for replica in self.replicas.values()}
+        for kind, executor in list(self._executors.items()):
+            if kind != self._kind and id(executor) not in busy:
+                del self._executors[kind]
+                await executor.close()
+
+    async def close(self) -> None:
+        """End what is left, for good."""
+        self._closed = True
+        while self._executors:
+            await self._executors.popitem()[1].close()
 
     def end(self, replica: Replica) -> None:
         """End a replica now, whatever it is doing."""
@@ -111,18 +138,17 @@ class Fleet:
             return
         replica.state = ReplicaState.ENDED
         del self.replicas[replica.replica_id]
-        self.ended.append((replica.replica_id, replica.folder))
         logger.info("Replica ends", extra={"action": "replica_end", "replica": replica.replica_id})
         self._ground.tasks.create_task(self._clear_away(replica))
 
     async def _clear_away(self, replica: Replica) -> None:
         try:
-            await replica.executor.end(replica.replica_id)
+            self.ended.append(await replica.executor.end(replica.replica_id))
         except Exception:  # the provider's own troubles; the worker ends by itself when it hears nothing
             logger.exception("Block not ended", extra={"action": "end_failed", "replica": replica.replica_id})
         while len(self.ended) > KEPT_FOLDERS:
-            _, folder = self.ended.pop(0)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self.ended.pop(0), ignore_errors=True)
+        await self._close_unused()
 
     def find_silent(self) -> list[tuple[Replica, str]]:
         """Replicas from which nothing has been heard for too long, and what to say of them."""
@@ -137,11 +163,12 @@ class Fleet:
 
     async def find_stillborn(self) -> list[tuple[Replica, str]]:
         """Replicas whose block ended before their worker said anything, and what the block printed."""
-        if self._executor is None or not self.count(ReplicaState.STARTING):
-            return []
-        ended = await self._executor.ended()
+        starting = [replica for replica in self.replicas.values() if replica.state is ReplicaState.STARTING]
+        ended: dict[str, str] = {}
+        for executor in {id(replica.executor): replica.executor for replica in starting}.values():
+            ended |= await executor.ended()
         return [
-            (replica, words)
-            for replica in self.replicas.values()
-            if replica.state is ReplicaState.STARTING and (words := ended.get(replica.replica_id)) is not None
+            (replica, ended[replica.replica_id])
+            for replica in starting
+            if replica.replica_id in ended and replica.state is ReplicaState.STARTING
         ]

@@ -42,8 +42,6 @@ class Executor(ABC):
     """
 
     capabilities: Capabilities
-    folder: Path
-    """Holds a folder per replica, named by its id, with what the replica printed."""
 
     @abstractmethod
     async def launch(self, listen: Listen) -> str:
@@ -66,8 +64,11 @@ class Executor(ABC):
         """Let a replica finish what it has and then end."""
 
     @abstractmethod
-    async def end(self, replica_id: str) -> None:
-        """End a replica now, whatever it is doing; its listener hears no more."""
+    async def end(self, replica_id: str) -> Path:
+        """End a replica now, whatever it is doing; its listener hears no more.
+
+        Returns the folder of what ended: where replicas can stand in for one another, maybe another's.
+        """
 
     @abstractmethod
     def silence_s(self, replica_id: str) -> float:

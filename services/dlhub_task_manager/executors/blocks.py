@@ -37,7 +37,7 @@ class LocalProcesses(LocalProvider):
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "dlhub") -> Any:
         """Start `command`, one program and its arguments."""
-        return super().submit(f"exec nice -n {NICE} {command}", tasks_per_node, job_name)
+        return super().submit(f"exec nice -n {NICE} {command}", tasks_per_node, job_name)  # type: ignore[no-untyped-call]
 
     def cancel(self, job_ids: Sequence[object]) -> list[bool]:
         for job_id in job_ids:

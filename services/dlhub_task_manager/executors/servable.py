@@ -69,7 +69,7 @@ class ServableExecutor(Executor):
     def __init__(
         self, label: str, provider: Any, command: WorkerCommand, folder: Path, switchboard: Switchboard
     ) -> None:
-        self.folder = folder
+        self._folder = folder
         self._label = label
         self._numbers = itertools.count()
         self._workers = WorkerBlocks(label, provider, command, switchboard.endpoint, folder)
@@ -77,6 +77,7 @@ class ServableExecutor(Executor):
         self._block_ids: dict[str, str] = {}
         """By replica."""
         self._starting = asyncio.Lock()
+        self._closed = False
         self._switchboard = switchboard
 
     async def launch(self, listen: Listen) -> str:
@@ -84,6 +85,8 @@ class ServableExecutor(Executor):
         self._switchboard.expect(replica_id, listen(replica_id))
         try:
             async with self._starting:
+                if self._closed:
+                    raise Unavailable("the executor has ended")
                 self._workers.next_replica = replica_id
                 self._block_ids[replica_id] = await asyncio.to_thread(self._blocks.launch)
         except BaseException:
@@ -100,10 +103,11 @@ class ServableExecutor(Executor):
     def stop(self, replica_id: str) -> None:
         self._switchboard.stop(replica_id)
 
-    async def end(self, replica_id: str) -> None:
+    async def end(self, replica_id: str) -> Path:
         self._switchboard.forget(replica_id)
         if block_id := self._block_ids.pop(replica_id, None):
             await asyncio.to_thread(self._blocks.end, block_id)
+        return self._folder / replica_id
 
     def silence_s(self, replica_id: str) -> float:
         return self._switchboard.silence_s(replica_id)
@@ -113,5 +117,7 @@ class ServableExecutor(Executor):
         return {replica: words[block] for replica, block in self._block_ids.items() if block in words}
 
     async def close(self) -> None:
-        for replica_id in list(self._block_ids):
-            await self.end(replica_id)
+        self._closed = True
+        async with self._starting:  # so that no block begins after those that are here have ended
+            for replica_id in list(self._block_ids):
+                await self.end(replica_id)

@@ -14,7 +14,7 @@ from unit.dlhub_task_manager.stage import version
 from dlhub_build.venv import EnvironmentPaths
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager import environments
-from dlhub_task_manager.environments import prepare_executor, version_folder
+from dlhub_task_manager.environments import Workshop, blocks_folder, prepare_executor, version_folder
 from dlhub_task_manager.executors.servable import ServableExecutor
 from proto_msgs.blobs import BlobRef
 from proto_msgs.environment import Environment
@@ -39,14 +39,19 @@ def materialised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "materialise", materialise)
 
 
-async def prepare(folder: Path) -> ServableExecutor:
-    executor = await prepare_executor(
-        BUILT,
+def workshop(folder: Path) -> Workshop:
+    nobody: Any = None
+    return Workshop(
         blobs=BlobStore.from_url("memory://"),
         environments_dir=folder,
         folder=folder,
         switchboard=SWITCHBOARD,
+        tasks=nobody,
     )
+
+
+async def prepare(folder: Path) -> ServableExecutor:
+    executor = await prepare_executor(BUILT, "parsl", workshop(folder))
     assert isinstance(executor, ServableExecutor)
     return executor
 
@@ -68,19 +73,17 @@ async def test_only_the_latest_folders_of_earlier_replicas_are_kept(tmp_path: Pa
         folder = home / f"replica{number}"
         folder.mkdir(parents=True)
         os.utime(folder, (number, number))
-    (home / "blocks").mkdir()
-    (home / "blocks" / "old.sh").touch()
+    (home / "blocks" / "0").mkdir(parents=True)
+    (home / "blocks" / "0" / "old.sh").touch()
     await prepare(tmp_path)
     assert sorted(path.name for path in home.glob("replica*")) == [f"replica{n}" for n in range(3, 8)]
-    assert list((home / "blocks").iterdir()) == []
+    assert list((home / "blocks").iterdir()) == [blocks_folder(home)]
 
 
 async def test_a_version_without_an_environment_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="ada/test@1"):
         await prepare_executor(
             version(),
-            blobs=BlobStore.from_url("memory://"),
-            environments_dir=tmp_path,
-            folder=tmp_path,
-            switchboard=SWITCHBOARD,
+            "parsl",
+            workshop(tmp_path),
         )

@@ -1,0 +1,384 @@
+"""What every executor promises: ours, and those of the paper, with real processes.
+
+Whatever differs between them stands in their table of capabilities.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from shim_worker import copy_shim, write_servable
+
+from dlhub_task_manager.executors import blocks
+from dlhub_task_manager.executors.base import Executor
+from dlhub_task_manager.executors.choice import EXECUTORS, Needs, make_executor
+from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.switchboard import Switchboard
+from proto_msgs import codec
+from proto_msgs.arrays import RawArray
+from proto_msgs.errors import Unavailable
+
+SOURCE = """
+import os, sys, time
+
+def run(x):
+    return x
+
+def fail(x):
+    raise ValueError(f"no {x} today")
+
+def talk(x):
+    print("from Python")
+    print("a complaint", file=sys.stderr)
+
+def die(x):
+    os._exit(3)
+
+def wait(folder):
+    open(os.path.join(folder, "began"), "w").close()
+    while not os.path.exists(os.path.join(folder, "go")):
+        time.sleep(0.01)
+    return os.getpid()
+
+def pid(x):
+    return os.getpid()
+"""
+METHODS: dict[str, Any] = {name: {} for name in ("run", "fail", "talk", "die", "wait", "pid")}
+pytestmark = pytest.mark.parametrize("kind", sorted(EXECUTORS))
+
+
+class Heard:
+    """A replica's listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.info: dict[str, Any] = {}
+        self.outcomes: dict[str, tuple[Any, ...]] = {}
+        self.batches: list[int] = []
+        """Those that are done, in order."""
+        self.why: dict[str, str] = {}
+        self.ready = self.gone = False
+        self.changed = asyncio.Event()
+
+    def on_hello(self, info: dict[str, Any]) -> None:
+        self.info = info
+        self.changed.set()
+
+    def on_ready(self, load_s: float) -> None:
+        self.ready = True
+        self.changed.set()
+
+    def on_unloadable(self, why: dict[str, str]) -> None:
+        self.why = why
+        self.changed.set()
+
+    def on_done(self, batch_id: int, outcomes: list[Any], last: bool) -> None:
+        for run_id, ok, body, run_s, stdout, stderr in (fields[:6] for fields in outcomes):
+            self.outcomes[run_id] = (ok, codec.unpack(body), run_s, stdout, stderr)
+        if last:
+            self.batches.append(batch_id)
+        self.changed.set()
+
+    def on_gone(self) -> None:
+        self.gone = True
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+class Stand:
+    """An executor with what its replicas said, by replica."""
+
+    def __init__(self, executor: Executor, folder: Path) -> None:
+        self.executor = executor
+        self.folder = folder
+        self.heard: dict[str, Heard] = {}
+        self._numbers = iter(range(1_000_000))
+
+    def listen(self, replica_id: str) -> Heard:
+        return self.heard.setdefault(replica_id, Heard())
+
+    async def replica(self) -> tuple[str, Heard]:
+        """A replica that has loaded."""
+        replica_id = await self.executor.launch(self.listen)
+        heard = self.heard[replica_id]
+        await heard.until(lambda: heard.ready)
+        return replica_id, heard
+
+    def send(self, replica_id: str, method: str, **inputs: Any) -> int:
+        """Hand over a batch: a run for each of `inputs`."""
+        number = next(self._numbers)
+        runs = [
+            (run_id, codec.pack({"inputs": value, "parameters": {}}), time.time() + 60)
+            for run_id, value in inputs.items()
+        ]
+        assert self.executor.send(replica_id, number, method, runs)  # type: ignore[arg-type]
+        return number
+
+    async def answer(self, replica_id: str, method: str, **inputs: Any) -> dict[str, tuple[Any, ...]]:
+        heard = self.heard[replica_id]
+        number = self.send(replica_id, method, **inputs)
+        await heard.until(lambda: number in heard.batches)
+        return {run_id: heard.outcomes[run_id] for run_id in inputs}
+
+    async def began(self) -> None:
+        """The run of `wait` has begun."""
+        async with asyncio.timeout(30):
+            while not (self.folder / "began").exists():
+                await asyncio.sleep(0.01)
+
+    def let_go(self) -> None:
+        """Let the run of `wait` return."""
+        (self.folder / "go").touch()
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Path:
+    return copy_shim(tmp_path / "shim")
+
+
+@asynccontextmanager
+async def standing(kind: str, shim: Path, folder: Path, source: str = SOURCE) -> AsyncIterator[Stand]:
+    servable = write_servable(folder / "files", source, METHODS)
+    command = WorkerCommand(
+        python=Path(sys.executable), shim=shim, servable=servable, description=servable / "dlhub.json"
+    )
+    (folder / "blocks").mkdir()
+    (folder / "said").mkdir()
+    async with asyncio.timeout(110), Switchboard(folder) as switchboard, asyncio.TaskGroup() as tasks:
+        executor = make_executor(
+            kind,
+            Needs(
+                label=f"test-{os.getpid()}",
+                command=command,
+                folder=folder / "said",
+                blocks=folder / "blocks",
+                switchboard=switchboard,
+                tasks=tasks,
+            ),
+        )
+        try:
+            yield Stand(executor, folder)
+        finally:
+            await executor.close()
+
+
+@pytest.fixture
+async def stand(kind: str, shim: Path, tmp_path: Path) -> AsyncIterator[Stand]:
+    async with standing(kind, shim, tmp_path) as stand:
+        yield stand
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(tmp_path: Path) -> Iterator[None]:
+    """Neither processes nor sockets outlive an executor that was closed."""
+    yield
+    deadline = time.monotonic() + 10
+    while left := _processes(tmp_path):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.05)
+
+
+def _processes(folder: Path) -> list[str]:
+    """Commands of this process' descendants and of anything that names `folder`."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if str(folder) in command and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(command)
+    return found
+
+
+async def test_replicas_answer_batches_with_an_outcome_for_each_run(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    assert heard.info["pid"] != os.getpid()
+    outcomes = await stand.answer(replica_id, "run", a=1, b="two", c=[3.0])
+    assert {run_id: outcome[:2] for run_id, outcome in outcomes.items()} == {
+        "a": (True, 1),
+        "b": (True, "two"),
+        "c": (True, [3.0]),
+    }
+
+
+async def test_each_run_has_its_own_error_and_its_own_words(stand: Stand) -> None:
+    replica_id, _ = await stand.replica()
+    failed = (await stand.answer(replica_id, "fail", a="bread"))["a"]
+    assert (failed[0], failed[1]["type"]) == (False, "ValueError")
+    assert "no bread today" in failed[1]["message"]
+    assert "fail" in failed[1]["traceback"]
+    said = (await stand.answer(replica_id, "talk", b=None))["b"]
+    assert (said[0], said[3].strip(), said[4].strip()) == (True, "from Python", "a complaint")
+
+
+async def test_arrays_go_through_as_they_are(stand: Stand) -> None:
+    replica_id, _ = await stand.replica()
+    frames = np.arange(3 * 64 * 64, dtype="float32").reshape(3, 64, 64)
+    _, output, *_ = (await stand.answer(replica_id, "run", a=frames))["a"]
+    output = np.asarray(output.numpy() if isinstance(output, RawArray) else output)
+    assert output.dtype == frames.dtype
+    assert np.array_equal(output, frames)
+
+
+async def test_batches_are_done_in_order(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    numbers = [stand.send(replica_id, "run", **{f"r{index}": index}) for index in range(4)]
+    await heard.until(lambda: len(heard.batches) == 4)
+    assert heard.batches == numbers
+
+
+async def test_several_replicas_are_several_processes(stand: Stand) -> None:
+    (first, one), (second, other) = await asyncio.gather(stand.replica(), stand.replica())
+    assert first != second
+    assert one.info["pid"] != other.info["pid"]
+    held = stand.send(first, "wait", a=str(stand.folder))
+    await stand.began()
+    assert (await stand.answer(second, "run", b=2))["b"][:2] == (True, 2)
+    stand.let_go()
+    await one.until(lambda: held in one.batches)
+
+
+async def test_a_model_that_cannot_be_loaded_says_why(kind: str, shim: Path, tmp_path: Path) -> None:
+    async with standing(kind, shim, tmp_path, "raise OSError('no weights')") as stand:
+        heard = stand.heard[await stand.executor.launch(stand.listen)]
+        await heard.until(lambda: heard.why)
+        assert "no weights" in heard.why["message"]
+        assert not heard.ready
+
+
+async def test_a_model_that_kills_its_process_takes_the_replica_along(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    stand.send(replica_id, "die", a=1)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+    await stand.executor.end(replica_id)
+    assert not heard.outcomes
+    again, _ = await stand.replica()
+    assert (await stand.answer(again, "run", b=2))["b"][:2] == (True, 2)
+
+
+async def test_a_killed_worker_is_noticed_in_time(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    stand.send(replica_id, "wait", a=str(stand.folder))
+    await stand.began()
+    os.kill(heard.info["pid"], signal.SIGKILL)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+
+
+async def test_an_idle_worker_that_is_killed_is_noticed_in_time(stand: Stand) -> None:
+    _, heard = await stand.replica()
+    os.kill(heard.info["pid"], signal.SIGKILL)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+
+
+async def test_a_block_that_is_killed_is_noticed_in_time(stand: Stand) -> None:
+    """As when a node of a cluster goes: everything of the replica at once."""
+    replica_id, heard = await stand.replica()
+    stand.send(replica_id, "wait", a=str(stand.folder))
+    await stand.began()
+    group = os.getpgid(heard.info["pid"])
+    assert group != os.getpgid(os.getpid())
+    os.killpg(group, signal.SIGKILL)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+
+
+async def test_a_run_can_be_interrupted_where_the_table_says_so(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    held = stand.send(replica_id, "wait", a=str(stand.folder))
+    await stand.began()
+    stand.executor.cancel(replica_id, "a")
+    if not stand.executor.capabilities.cancels_running:
+        stand.let_go()
+    await heard.until(lambda: held in heard.batches)
+    interrupted = heard.outcomes["a"][0] is False and heard.outcomes["a"][1]["code"] == "cancelled"
+    assert interrupted == stand.executor.capabilities.cancels_running
+    assert (await stand.answer(replica_id, "run", b=2))["b"][:2] == (True, 2)
+
+
+async def test_a_replica_that_is_stopped_finishes_what_it_has(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    held = stand.send(replica_id, "wait", a=str(stand.folder))
+    await stand.began()
+    stand.executor.stop(replica_id)
+    stand.let_go()
+    await heard.until(lambda: held in heard.batches)
+    assert heard.outcomes["a"][0]
+    await heard.until(lambda: heard.gone)
+    assert await _ends(heard.info["pid"])
+
+
+async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None:
+    (first, one), (second, other) = await asyncio.gather(stand.replica(), stand.replica())
+    stand.send(first, "wait", a=str(stand.folder))
+    await stand.began()
+    at_it = (stand.folder / "began").stat()
+    assert at_it
+    await stand.executor.end(first)
+    assert (await stand.answer(second, "run", b=2))["b"][:2] == (True, 2)
+    ended = [pid for pid in (one.info["pid"], other.info["pid"]) if await _ends(pid, 2.0)]
+    assert len(ended) == 1
+    survivor = (await stand.answer(second, "pid", c=None))["c"][1]
+    assert survivor not in ended
+
+
+async def _ends(pid: int, timeout_s: float = 10.0) -> bool:
+    """Whether a process ends within the time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        return False
+    except psutil.NoSuchProcess:
+        return True
+    return True
+
+
+async def test_a_provider_that_refuses_is_quoted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("the partition is closed")
+
+    monkeypatch.setattr(blocks.LocalProcesses, "submit", refuse)
+    with pytest.raises(Unavailable, match="the partition is closed"):
+        await stand.executor.launch(stand.listen)
+
+
+async def test_a_worker_that_cannot_be_started_leaves_its_last_words(kind: str, tmp_path: Path) -> None:
+    """Of the executors of the paper, the engine starts and says that its child did not."""
+    async with standing(kind, tmp_path / "nowhere", tmp_path) as stand:
+        replica_id = await stand.executor.launch(stand.listen)
+        heard = stand.heard[replica_id]
+        async with asyncio.timeout(60):
+            while not heard.gone and replica_id not in (words := await stand.executor.ended()):
+                await asyncio.sleep(0.1)
+        assert heard.gone or "run_worker.py" in words[replica_id]
+
+
+async def test_workers_stand_back_behind_the_hub(stand: Stand) -> None:
+    _, heard = await stand.replica()
+    assert psutil.Process(heard.info["pid"]).nice() == psutil.Process().nice() + blocks.NICE
+
+
+async def test_a_worker_sees_nothing_of_the_hub(
+    kind: str, shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLHUB_AMQP_URL", "amqp://hub:secret@127.0.0.1/")
+    async with standing(kind, shim, tmp_path) as stand:
+        _, heard = await stand.replica()
+        worker = psutil.Process(heard.info["pid"])
+        ours = [worker, *worker.parents(), *psutil.Process().children(recursive=True)]
+        checked = [p for p in ours if p.name().startswith(("python", "parsl")) and p.pid != os.getpid()]
+        assert worker in checked
+        assert not [process.cmdline() for process in checked if "DLHUB_AMQP_URL" in process.environ()]
