@@ -6,8 +6,8 @@ What is too large for this level is remembered by the site that computed it.
 
 from __future__ import annotations
 
+import secrets
 from typing import NamedTuple
-from uuid import uuid4
 
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_runtime.byte_cache import ByteCache, fingerprint
@@ -35,7 +35,12 @@ class Answered(NamedTuple):
 class ResultCache(ByteCache[Kept]):
     """Outputs of one gateway process."""
 
-    __slots__ = ()
+    __slots__ = ("_prefix",)
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes)
+        self._prefix = secrets.token_hex(8)
+        """Of the ids of runs that were answered from here: random numbers for each would cost the most."""
 
     def key_of(
         self, version_id: str, method: CompiledMethod, payload: bytes, blob: BlobRef | None = None
@@ -50,7 +55,8 @@ class ResultCache(ByteCache[Kept]):
         kept = self.get(key)
         if kept is None:
             return None
-        return Answered(Outcome(run_id=uuid4().hex, ok=True, body=kept.body, cached=LEVEL), kept.site)
+        run_id = f"{self._prefix}{self.hits:016x}"
+        return Answered(Outcome(run_id=run_id, ok=True, body=kept.body, cached=LEVEL), kept.site)
 
     def keep(self, key: bytes, outcome: Outcome, site: str) -> None:
         """Remember an output; failures and what is large are not kept."""
