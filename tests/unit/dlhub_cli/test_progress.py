@@ -37,6 +37,13 @@ def test_every_stage_has_a_line() -> None:
     assert [task.fields["count"] for task in display.tasks] == ["", "0.5 of 1.0 MB", "", "5 of 10"]
 
 
+def test_items_of_a_task_are_counted() -> None:
+    display = Display(console=Console(file=io.StringIO()))
+    progress.Board(display).show(Progress(stage="run", done=1200, total=4000))
+    (task,) = display.tasks
+    assert (task.description, task.fields["count"]) == ("Running", "1,200 of 4,000")
+
+
 def test_nothing_is_drawn_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
     with progress.shown(quiet=False) as on_progress:
