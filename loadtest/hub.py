@@ -65,12 +65,10 @@ class BenchHub:
         wish = {"site": self.site, "min_replicas": low, "max_replicas": high, "executor": executor, **policy}
         self.client.put_deployments(name, [wish])
 
-    def scale(self, name: str, replicas: int, executor: str = "parsl", **policy: Any) -> None:
+    def scale(self, name: str, replicas: int, executor: str = "parsl") -> None:
         """Serve with exactly so many replicas; returns when they are ready. Raises TimeoutError."""
-        self.deploy(name, replicas, max(1, replicas), executor, **{"idle_s": 0.0, **policy})
+        self.deploy(name, replicas, max(1, replicas), executor, idle_s=0.0)
         self.wait_for(name, replicas)
-        if replicas:
-            self.client.run(name, "warm up") if "idle_s" not in policy else None
 
     def wait_for(self, name: str, replicas: int, patience_s: float = PATIENCE_S) -> None:
         """Return when exactly so many replicas are ready. Raises TimeoutError."""

@@ -14,16 +14,17 @@ import asyncio
 import itertools
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
 
 from dlhub_runtime.process import run
 from dlhub_task_manager import reconciler
-from dlhub_task_manager.environments import prepare_executor
+from dlhub_task_manager.environments import Workshop, prepare_executor
 from dlhub_task_manager.executors.base import Executor, Listen
 from dlhub_task_manager.executors.servable import ServableExecutor
 from dlhub_task_manager.service import serve
 from dlhub_task_manager.settings import Settings
 from dlhub_task_manager.switchboard import Switchboard
+from proto_msgs.servables import VersionRecord
 from proto_msgs.worker import Run
 
 PROCESSES = 64
@@ -33,9 +34,9 @@ PER_HOST = 64
 class PackedExecutor(Executor):
     """Processes first, identities in host processes after that."""
 
-    def __init__(self, inner: ServableExecutor, switchboard: Switchboard) -> None:
+    def __init__(self, inner: ServableExecutor, switchboard: Switchboard, folder: Path) -> None:
         self.capabilities = inner.capabilities
-        self.folder = inner.folder
+        self._folder = folder
         self._inner = inner
         self._switchboard = switchboard
         self._processes: set[str] = set()
@@ -73,14 +74,14 @@ class PackedExecutor(Executor):
     def stop(self, replica_id: str) -> None:
         self._inner.stop(replica_id)
 
-    async def end(self, replica_id: str) -> None:
+    async def end(self, replica_id: str) -> Path:
         self._processes.discard(replica_id)
         for host in self._hosts:
             if replica_id in host.replicas:
                 self._switchboard.forget(replica_id)
                 host.close(replica_id)
-                return
-        await self._inner.end(replica_id)
+                return self._folder / replica_id
+        return await self._inner.end(replica_id)
 
     def silence_s(self, replica_id: str) -> float:
         return self._inner.silence_s(replica_id)
@@ -120,10 +121,10 @@ class _Host:
         self._process.wait()
 
 
-async def _prepare(*args: Any, **ground: Any) -> Executor:
-    executor = await prepare_executor(*args, **ground)
+async def _prepare(version: VersionRecord, kind: str, workshop: Workshop) -> Executor:
+    executor = await prepare_executor(version, kind, workshop)
     if isinstance(executor, ServableExecutor):
-        return PackedExecutor(executor, ground["switchboard"])
+        return PackedExecutor(executor, workshop.switchboard, workshop.folder / "hosted")
     return executor
 
 

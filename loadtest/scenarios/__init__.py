@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from loadtest.bench import Bench, Report
 
 NAMES = (
-    "throughput", "latency", "executor", "scaling", "peers", "tasks", "batching", "cache", "split",
-    "fairness", "autoscale", "coldstart", "payload", "footprint", "soak",
+    "throughput", "latency", "executor", "scaling", "scaling_alone", "peers", "tasks", "batching", "cache",
+    "split", "fairness", "autoscale", "coldstart", "payload", "footprint", "soak",
 )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ import uvloop
 from dlhub_build.shim import shim_files
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.blocks import LocalProcesses
-from dlhub_task_manager.executors.servable import ServableExecutor, WorkerCommand
+from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.servable import ServableExecutor
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.runs import RunState
 from dlhub_task_manager.serving import Serving
@@ -143,7 +144,7 @@ async def _keep(folder: Path, replicas: int, ready: asyncio.Future[Serving], sto
     async with Switchboard(folder) as switchboard, asyncio.TaskGroup() as group:
         executor = ServableExecutor("alone", *_command(folder), folder / "replicas", switchboard)
 
-        async def prepare() -> Executor:
+        async def prepare(kind: str) -> Executor:
             return executor
 
         def changed(serving: Serving) -> None:

@@ -1,0 +1,172 @@
+"""Half the peak for half an hour: does memory grow, do files or queued messages pile up?
+
+The slope of each process's resident memory is taken over the last two thirds, from means over a minute each
+(samples a second apart are not independent, and a bound from them would be too narrow).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from loadtest.bench import Bench, Report
+from loadtest.bodies import body_file, distinct
+from loadtest.broker import Queues, queues
+from loadtest.generator import generate
+from loadtest.hub import BenchHub
+from loadtest.lines import line
+from loadtest.models import NOOP
+from loadtest.openloop import Latencies, Load
+from loadtest.processes import open_files, replica_pids, resident_bytes
+from loadtest.results import Chart, Check, Sheet, not_judged, number
+from loadtest.stats import estimate, percentile, slope_bound, stretches
+from loadtest.wrk import drive
+
+TITLE = "Soak: half the peak for a long time"
+MINUTES, SHORT_MINUTES = 30.0, 1.0
+JUDGED_SHARE = 2 / 3
+JUDGED_FROM_MINUTES = 25.0
+"""A soak that is shorter is not judged."""
+STRETCH_S = 60.0
+LOOK_S = 5.0
+GOAL_MB_PER_H = 5.0
+FILES_MAY_GROW = 2
+MEGABYTE = 1_000_000
+
+
+@dataclass
+class Course:
+    """What was seen of one process."""
+
+    at_s: list[float] = field(default_factory=list)
+    resident_mb: list[float] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+
+def measure(bench: Bench, report: Report) -> None:
+    if bench.options.hub_url:
+        report.notes.append("Only a hub that the load test starts itself can be looked into.")
+        return
+    minutes = bench.options.minutes or (SHORT_MINUTES if bench.options.short else MINUTES)
+    bench.steps.expect(2)
+    with bench.own_hub() as hub:
+        name = hub.publish(NOOP)
+        hub.scale(name, 1)
+        bench.steps.doing("finding the peak")
+        rate = estimate(load.per_s for load in bench.drive(hub.target(name), 64)).mean / 2
+        before = queues(hub)
+        bench.steps.doing(f"{rate:,.0f} runs per second for {minutes:g} minutes")
+        with _watched(hub) as courses:
+            point = _load(hub, name, rate, minutes * 60)
+        time.sleep(2)  # whatever was under way has ended
+        after = queues(hub)
+    _judge(report, courses, minutes)
+    report.checks += [_queues_check(before, after), _latency_check(point)]
+    _draw(report, courses)
+    report.notes.append(point.in_words)
+
+
+def _load(hub: BenchHub, name: str, rate: float, seconds: float) -> Latencies:
+    target = hub.target(name)
+    with body_file(distinct(10_000)) as file:
+        load = Load(
+            url=target.url, headers=dict(target.headers), bodies=file, expect="Hello World",
+            rate=rate, seconds=seconds,
+        )  # fmt: skip
+        drive(target, in_flight=64, seconds=2)
+        return generate(load)
+
+
+@contextmanager
+def _watched(hub: BenchHub) -> Iterator[dict[str, Course]]:
+    """Looks at every process of the hub, replicas included, from here to the end of the block."""
+    pids = hub.pids()
+    replicas = replica_pids(pids["task_manager"])
+    pids |= {f"replica {index}": pid for index, pid in enumerate(replicas)}
+    courses = {name: Course() for name in pids}
+    over = threading.Event()
+    began = time.monotonic()
+
+    def look() -> None:
+        while not over.wait(LOOK_S):
+            for name, pid in pids.items():
+                courses[name].at_s.append(time.monotonic() - began)
+                courses[name].resident_mb.append(resident_bytes(pid) / MEGABYTE)
+                courses[name].files.append(open_files(pid))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield courses
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _judge(report: Report, courses: dict[str, Course], minutes: float) -> None:
+    rows = []
+    for name, course in courses.items():
+        late = judged_part(course)
+        try:
+            slope, bound = slope_bound(*zip(*stretches(*late, STRETCH_S), strict=True))
+        except (ValueError, TypeError):
+            report.notes.append(f"{name}: too few minutes for a slope")
+            continue
+        grown = course.files[-1] - percentile(course.files, 50)
+        check = Check(
+            what=f"{name}: growth of memory", measured=f"at most {number(bound * 3600)} MB/h",
+            goal=f"95 % bound at most {GOAL_MB_PER_H:g} MB/h", reached=bound * 3600 <= GOAL_MB_PER_H,
+        )  # fmt: skip
+        files = Check(
+            what=f"{name}: open files", measured=f"{min(course.files)} to {max(course.files)}",
+            goal="constant", reached=grown <= FILES_MAY_GROW,
+        )  # fmt: skip
+        too_short = minutes < JUDGED_FROM_MINUTES
+        report.checks += [not_judged(c, "too short") if too_short else c for c in (check, files)]
+        rows.append(
+            (name, number(late[1][0]), number(late[1][-1]), number(slope * 3600), number(bound * 3600))
+        )
+    columns = ("process", "MB at a third", "MB at the end", "slope, MB/h", "95 % bound, MB/h")
+    report.sheets.append(Sheet(title="Resident memory", columns=columns, rows=tuple(rows)))
+
+
+def judged_part(course: Course) -> tuple[list[float], list[float]]:
+    """Times and memory of the last two thirds."""
+    start = course.at_s[-1] * (1 - JUDGED_SHARE)
+    late = [pair for pair in zip(course.at_s, course.resident_mb, strict=True) if pair[0] >= start]
+    return [at for at, _ in late], [mb for _, mb in late]
+
+
+def _queues_check(before: Queues, after: Queues) -> Check:
+    return Check(
+        what="queues, and messages in them", goal="constant",
+        measured=f"{before.count} with {before.messages}, then {after.count} with {after.messages}",
+        reached=after.count == before.count and after.messages <= before.messages,
+    )  # fmt: skip
+
+
+def _latency_check(point: Latencies) -> Check:
+    return Check(
+        what="latency at half the peak", goal="every answer right", reached=not point.wrong,
+        measured=f"median {number(point.p50_ms)} ms, 99 % {number(point.p99_ms)} ms, {point.wrong} wrong",
+    )  # fmt: skip
+
+
+def _draw(report: Report, courses: dict[str, Course]) -> None:
+    lines = [
+        line(name, {at / 60: [mb] for at, mb in zip(course.at_s, course.resident_mb, strict=True)})
+        for name, course in courses.items()
+    ]
+    report.charts.append(
+        Chart(
+            name="soak",
+            title="Resident memory at half the peak",
+            x_label="minutes",
+            y_label="MB",
+            lines=tuple(lines),
+            steps=True,
+        )
+    )
