@@ -20,6 +20,7 @@ BATCH_S = 0.02
 MAX_BATCH = 256
 MAX_JOINT = 1024
 """Items in one call."""
+FEWEST_DELIVERIES = 32
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 """Of inputs; a larger one travels alone."""
 SHORT_CALL_S = 0.002
@@ -144,6 +145,7 @@ class JointPace(Pace):
     """Items in a batch, as far as they have been tried."""
     step: float = 0.0
     """What the limit grows by; 0: it still doubles."""
+    held_deliveries: int = FEWEST_DELIVERIES
     hold: Hold = field(default_factory=Hold)
 
     def learn_call(self, items: int, call_s: float, objective_s: float) -> None:
@@ -158,6 +160,7 @@ class JointPace(Pace):
             self._shrink(items, call_s, allowed_s)
         elif items >= self.bound:
             self._grow(items, call_s, allowed_s)
+        self._follow()
 
     def _allowed_s(self, objective_s: float) -> float:
         """What a call may take: more than the objective where small batches could not keep it either.
@@ -175,8 +178,10 @@ class JointPace(Pace):
 
     def _shrink(self, items: int, call_s: float, allowed_s: float) -> None:
         self._end_start()
-        share = allowed_s / call_s if call_s > 2 * allowed_s else DECREASE
-        self.limit = max(1.0, min(self.limit, items) * share)
+        far_off = call_s > 2 * allowed_s
+        self.limit = max(1.0, min(self.limit, items) * (allowed_s / call_s if far_off else DECREASE))
+        if far_off:
+            self.step = max(1.0, self.limit / 16)
 
     def _end_start(self) -> None:
         self.step = self.step or max(1.0, self.limit / 16)
@@ -192,7 +197,15 @@ class JointPace(Pace):
     @property
     def deliveries(self) -> int:
         """Enough to fill the next batch while one is at work, even if each message brings one run."""
-        return 2 * (1 << (self.bound - 1).bit_length())
+        return self.held_deliveries
+
+    def _follow(self) -> None:
+        """In large steps: each change costs the broker and us a new consumer."""
+        wanted = 2 * self.bound
+        while self.held_deliveries < wanted:
+            self.held_deliveries *= 4
+        if self.held_deliveries > FEWEST_DELIVERIES and self.held_deliveries >= 16 * wanted:
+            self.held_deliveries //= 4
 
     def reason(self, now: float, line: Line, objective_s: float) -> Reason | None:
         """Why the runs of this line should be sent now; None: hold them, and ask again at `hold.until`."""

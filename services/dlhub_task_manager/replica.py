@@ -32,13 +32,25 @@ class Batch:
     """Runs that a replica has in hand."""
 
     batch_id: int
+    method: str
     runs: dict[str, RunState]
     """Those without an outcome yet."""
+    items: int
+    joint: bool
+    """All of them are one call."""
     alone: bool
     sent_at: float
     """Monotonic time, seconds."""
     took_s: float = 0.0
     """How long the replica was at work on it; 0 until it is done."""
+
+    def must_end(self, now: float) -> bool:
+        """Whether the replica has to be ended because of it.
+
+        A run that was given up has not returned in time: any, or where they are one call, all of them.
+        """
+        late = (state.stop_by is not None and now > state.stop_by for state in self.runs.values())
+        return bool(self.runs) and (all(late) if self.joint else any(late))
 
 
 class ReplicaOwner(Protocol):

@@ -1,8 +1,7 @@
 """Serving one version: which run goes to which replica, and what happens when a replica is lost.
 
-Runs wait here in two lines, those somebody waits for before those of tasks. A replica gets batches
-sized so that one takes about `BATCH_S`, and a second one in advance only while batches are that
-short. When a replica is lost, the runs of the batch it had in hand are tried again, each alone, so
+Runs wait here in two lines, those somebody waits for before those of tasks; `dispatching` makes batches
+of them. When a replica is lost, the runs of the batch it had in hand are tried again, each alone, so
 that only the culprit is lost twice; those it had not begun go back without a mark.
 """
 
@@ -13,12 +12,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
+from dlhub_task_manager.batching import Reason
 from dlhub_task_manager.cache import Memory
+from dlhub_task_manager.dispatching import Dispatcher
 from dlhub_task_manager.fleet import Fleet, Ground, Prepare
 from dlhub_task_manager.replica import Batch, Replica, ReplicaState
 from dlhub_task_manager.runs import ColdStart, RunState, outcome_of
 from dlhub_task_manager.scaler import Scaler
-from dlhub_task_manager.waiting import Lines, Pace, Trouble
+from dlhub_task_manager.waiting import Trouble
 from proto_msgs.errors import Cancelled, DeadlineExceeded, LoadFailed, WorkerLost
 from proto_msgs.sites import Deployment, ServedVersion, Wish
 from proto_msgs.topics import Lane
@@ -45,10 +46,10 @@ class Serving:
         self.deployment: Deployment = wish.deployment
         self.fleet = Fleet(ground, prepare, wish.deployment.executor, self)
         self.cold = ColdStart()
-        self.paces: dict[str, Pace] = {}
-        """By method: one may be quick and another slow."""
         self.trouble = Trouble()
-        self.lines = Lines()
+        self.dispatcher = Dispatcher(wish.version.description.servable, self.fleet.replicas, self._send)
+        self.dispatcher.objective_s = wish.deployment.target_wait_ms / 1000
+        self.lines = self.dispatcher.lines
         self.memory = Memory.of(wish.version, ground.cache, self)
         self.scaler = Scaler(self, limit)
         self.backlog = 0
@@ -72,43 +73,38 @@ class Serving:
     def capacity(self) -> int:
         """Deliveries that can be dealt with now: none while the first replica starts."""
         if self.fleet.ready:
-            quick = bool(self.paces) and all(pace.quick for pace in self.paces.values())
-            return self.fleet.ready * (8 if quick else 1)
+            return self.fleet.ready * self.dispatcher.deliveries
         return 64 if self.trouble.refusal else 0
-
-    def _pace(self, method: str) -> Pace:
-        return self.paces.setdefault(method, Pace())
 
     def dispatch(self) -> None:
         """Give waiting runs to replicas with room."""
-        while self.lines:
-            pace = self._pace(self.lines.first.method)
-            most = 2 if pace.quick and not self.lines.first.alone else 1
-            free = [replica for replica in self.fleet.replicas.values() if replica.room(most)]
-            if not free:
-                return
-            fewest = min(len(replica.batches) for replica in free)
-            peers = [replica for replica in free if len(replica.batches) == fewest]
-            share = -(-len(self.lines) // len(peers))
-            states = self.lines.take(min(share, pace.batch_size))
-            self._send(peers[0], states, "full" if len(states) >= pace.batch_size else "quiet")
+        self.dispatcher.dispatch()
 
-    def _send(self, replica: Replica, states: list[RunState], reason: str) -> None:
+    def _send(self, replica: Replica, states: list[RunState], reason: Reason) -> None:
+        """Hand a batch to a replica."""
         now = time.time()
         states = [state for state in states if not state.settled]
         for state in states:
             state.dispatched_at, state.batch_size = now, len(states)
         if not states:
             return
-        runs = {state.run.run_id: state for state in states}
-        batch = Batch(next(self._numbers), runs, states[0].alone, time.monotonic())
+        first = states[0]
+        batch = Batch(
+            batch_id=next(self._numbers),
+            method=first.method,
+            runs={state.run.run_id: state for state in states},
+            items=sum([state.run.items for state in states]),
+            joint=self.dispatcher.is_joint(first.method),
+            alone=first.alone,
+            sent_at=time.monotonic(),
+        )
         replica.batches.append(batch)
-        self.scaler.last_busy = time.monotonic()
+        self.scaler.last_busy = batch.sent_at
         self._ground.stats.sent(len(states), reason)
         sent = replica.executor.send(
             replica.replica_id,
             batch.batch_id,
-            states[0].method,
+            first.method,
             [(state.run.run_id, state.payload, state.run.deadline) for state in states],
         )
         if not sent:
@@ -124,20 +120,27 @@ class Serving:
         self.dispatch()
 
     def replica_did(self, replica: Replica, batch: Batch, outcomes: list[Outcome], last: bool) -> None:
-        answered, durable = [], False
+        answered, durable, items = [], False, 0
         for fields in outcomes:
             state = batch.runs.pop(str(fields[0]), None)
             if state is not None:
-                self._pace(state.method).learn(fields[3])
+                items += state.run.items
                 outcome = outcome_of(state, fields, self.cold)
                 state.settle(outcome)
                 answered.append(outcome)
                 durable = state.durable  # runs of one batch have come by the same lane
         self._ground.stats.answered(Lane.DURABLE if durable else Lane.INTERACTIVE, answered)
         self.scaler.did(len(outcomes), batch.took_s)
+        self._learn(batch, outcomes, items, last)
         if last:
             self._finish_stopping(replica)
             self.dispatch()
+
+    def _learn(self, batch: Batch, outcomes: list[Outcome], items: int, last: bool) -> None:
+        before = self.dispatcher.deliveries
+        self.dispatcher.learn(batch, outcomes, items, last)
+        if self.dispatcher.deliveries > before:
+            self._on_capacity(self)
 
     def replica_unloadable(self, replica: Replica, why: Failure) -> None:
         """The model cannot be loaded: trying again would not help those who wait."""
@@ -196,14 +199,9 @@ class Serving:
         """Tell those who wait, when there is nothing to wait for."""
         refusal = self.trouble.refusal
         if refusal and not self.fleet.ready:
-            for state in self._drain_lines():
+            for state in self.dispatcher.drain():
                 state.fail(**_as_arguments(refusal))
         self._on_capacity(self)
-
-    def _drain_lines(self) -> list[RunState]:
-        states = list(self.lines)
-        self.lines = Lines()
-        return states
 
     def interrupt(self, state: RunState, code: str, message: str) -> None:
         """Free the caller at once; a replica that runs it gets a moment to return, then is ended."""
@@ -243,14 +241,14 @@ class Serving:
 
     def _check_deadlines(self, replica: Replica) -> None:
         now = time.monotonic()
-        for state in [state for batch in replica.batches for state in batch.runs.values()]:
-            if state.stop_by is not None and now > state.stop_by:
-                self.replica_lost(replica, "it did not return after its run was ended")
-                return
-            if state.stop_by is None and state.overdue:
+        for batch in list(replica.batches):
+            for state in [state for state in batch.runs.values() if state.stop_by is None and state.overdue]:
                 self.interrupt(
                     state, DeadlineExceeded.code, "the deadline passed while the model was running"
                 )
+            if batch.must_end(now):
+                self.replica_lost(replica, "it did not return after its run was ended")
+                return
 
     @property
     def _followers(self) -> Iterable[RunState]:
@@ -273,6 +271,7 @@ class Serving:
         """Follow another wish; another executor needs other replicas."""
         changed = deployment.executor != self.deployment.executor
         self.deployment = deployment
+        self.dispatcher.objective_s = deployment.target_wait_ms / 1000
         if changed:
             self.fleet.use(deployment.executor)
             if self.fleet.replicas:
@@ -288,7 +287,7 @@ class Serving:
     def take_waiting(self) -> list[RunState]:
         """The runs that no replica has; they are no longer this serving's."""
         followers = self.memory.take_followers() if self.memory else []
-        return followers + [state for state in self._drain_lines() if not state.settled]
+        return followers + [state for state in self.dispatcher.drain() if not state.settled]
 
     def close(self) -> list[RunState]:
         """End all replicas; returns the runs that have no outcome, to be given back to the queues."""
@@ -313,6 +312,7 @@ class Serving:
             running=running,
             waiting=len(self.lines),
             trouble=self.trouble.words,
+            item_s=self.dispatcher.item_s,
         )
 
 

@@ -1,4 +1,4 @@
-"""What a serving remembers between batches: who waits, how long runs take, which starts failed."""
+"""What a serving remembers between batches: who waits, and which starts failed."""
 
 from __future__ import annotations
 
@@ -7,38 +7,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dlhub_task_manager.batching import MAX_BATCH_BYTES
 from dlhub_task_manager.runs import RunState
 from proto_msgs import worker
 from proto_msgs.errors import Unavailable
 from proto_msgs.worker import Failure
 
-BATCH_S = 0.02
-"""What a batch should take: long enough to be worth a message, short enough not to make others wait."""
-MAX_BATCH = 256
 MAX_FAILED_STARTS = 3
 """So many replicas in a row that never loaded: those who wait are told."""
-
-
-@dataclass(slots=True)
-class Pace:
-    """How long one run takes, as a moving average."""
-
-    run_s: float | None = None
-
-    def learn(self, run_s: float) -> None:
-        self.run_s = run_s if self.run_s is None else 0.8 * self.run_s + 0.2 * run_s
-
-    @property
-    def batch_size(self) -> int:
-        """Runs that take about `BATCH_S`; one, as long as nothing is known."""
-        if self.run_s is None:
-            return 1
-        return max(1, min(MAX_BATCH, int(BATCH_S / max(self.run_s, 1e-6))))
-
-    @property
-    def quick(self) -> bool:
-        """Whether the next batch should lie ready at the replica before it has done the last."""
-        return self.run_s is not None and self.run_s < BATCH_S
 
 
 @dataclass(slots=True)
@@ -94,12 +70,37 @@ class Lines:
     def remove(self, state: RunState) -> None:
         (self.durable if state.durable else self.interactive).remove(state)
 
-    def take(self, most: int) -> list[RunState]:
-        """The next runs that may share a batch: one method, at most `most`, or one that goes alone."""
+    def items_ahead(self, most: int) -> int:
+        """Items of the runs that come next, counted up to `most`."""
+        items = 0
+        for state in self.interactive or self.durable:
+            items += state.run.items
+            if items >= most:
+                break
+        return items
+
+    def take(self, most: int, most_items: int) -> list[RunState]:
+        """The next runs that may share a batch: one method and a bounded size, or one that goes alone."""
         line = self.interactive or self.durable
-        taken = [line.popleft()]
-        if taken[0].alone:
+        first = line.popleft()
+        taken = [first]
+        if first.alone:
             return taken
-        while line and len(taken) < most and line[0].method == taken[0].method and not line[0].alone:
+        items, size_bytes = first.run.items, len(first.payload)
+        while line and len(taken) < most:
+            state = line[0]
+            items += state.run.items
+            size_bytes += len(state.payload)
+            if items > most_items or size_bytes > MAX_BATCH_BYTES:
+                break
+            if state.alone or state.method != first.method:
+                break
             taken.append(line.popleft())
         return taken
+
+    def drain(self) -> list[RunState]:
+        """Empty both lines; the runs that stood in them."""
+        states = list(self)
+        self.interactive.clear()
+        self.durable.clear()
+        return states

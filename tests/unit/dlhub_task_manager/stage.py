@@ -23,19 +23,18 @@ from proto_msgs.runs import Outcome, Run
 from proto_msgs.servables import VersionRecord
 from proto_msgs.sites import Deployment, Wish
 
+METHOD = {
+    "input": {"type": "python object"},
+    "output": {"type": "python object"},
+    "method_details": {"module": "app", "method_name": "run"},
+}
 DESCRIPTION = Description.model_validate(
     {
         "datacite": {"titles": [{"title": "Test"}]},
         "dlhub": {"name": "test"},
         "servable": {
             "type": "Python static method",
-            "methods": {
-                "run": {
-                    "input": {"type": "python object"},
-                    "output": {"type": "python object"},
-                    "method_details": {"module": "app", "method_name": "run"},
-                }
-            },
+            "methods": {"run": METHOD, "together": METHOD | {"vectorised": True}},
         },
     }
 )

@@ -199,4 +199,21 @@ def test_short_calls_are_not_worth_holding() -> None:
 
 
 def test_enough_messages_are_held_to_fill_the_next_batch() -> None:
-    assert [JointPace(limit=limit).deliveries for limit in (1, 9.5, 64, 1024)] == [2, 32, 128, 2048]
+    pace = used(lambda items: 0.001, batches=9)
+    assert pace.deliveries >= 2 * pace.bound >= 512
+
+
+def test_the_number_of_messages_held_changes_seldom() -> None:
+    pace = used(lambda items: 0.001 * items)
+    found = set()
+    for step in range(60):
+        pace.learn_call(pace.bound, 0.09 if step % 3 else 0.11, OBJECTIVE_S)
+        found.add(pace.deliveries)
+    assert len(found) == 1
+
+
+def test_fewer_messages_are_held_when_batches_become_much_smaller() -> None:
+    pace = used(lambda items: 0.001, batches=30)
+    for _ in range(60):
+        pace.learn_call(pace.bound, 0.05 * pace.bound, OBJECTIVE_S)
+    assert pace.deliveries < 100
