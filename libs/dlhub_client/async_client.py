@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from dlhub_client.address import resolve
 from dlhub_client.catalogue import Catalogue
-from dlhub_client.connection import JSON, Call, Connection, encoded, packed
+from dlhub_client.connection import DEFAULT_TIMEOUT_S, JSON, Call, Connection, encoded, packed
 from dlhub_client.errors import MSGPACK, DeadlineExceeded, Malformed, NotAHub
 from dlhub_client.mapping import AsMsgpack, Bounds, Form, MapCall, OnError
 from dlhub_client.models import OnProgress, TaskState
@@ -287,6 +287,8 @@ def _run_call(
         headers={**kind, **(headers or {})},
         accept=JSON if as_json else MSGPACK,
         timeout_s=patience_s,
+        # Keeping a key costs the hub more than a quick run; one whose connection was cut may run twice.
+        once=bool(headers) or (timeout_s or 0.0) > DEFAULT_TIMEOUT_S,
     )
 
 

@@ -1,7 +1,7 @@
 """One HTTP session with a hub: encoding, deadlines, errors and trying again.
 
-A call is one logical request. It keeps its `Idempotency-Key` through all tries, so a POST whose answer was
-lost on the way is answered again instead of done again. Connections are kept and shared by all calls.
+A call is one logical request. A POST that must be done once keeps its `Idempotency-Key` through all tries, so
+one whose answer was lost on the way is answered again instead of done again. Connections are kept and shared.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Call:
     make_body: Callable[[], Body] | None = None
     accept: str = MSGPACK
     timeout_s: float = DEFAULT_TIMEOUT_S  #: for all tries together
+    once: bool = True  #: a POST has an `Idempotency-Key`, so that it is done once however often it is sent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class Connection:
     async def send(self, call: Call) -> Reply:
         """The answer to a call. Raises DLHubError, with what the hub said or why nothing came."""
         headers = dict(call.headers)
-        if call.method == "POST":
+        if call.method == "POST" and call.once:
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
         try:
             async with asyncio.timeout(call.timeout_s) as deadline:

@@ -101,23 +101,27 @@ async def test_servables_run_one_after_another(hub: AsyncDLHubClient) -> None:
 # --- trying again ---
 
 
-async def test_a_cut_connection_is_tried_again_with_the_same_key(
+async def test_a_task_whose_answer_was_lost_is_created_once(
     hub: AsyncDLHubClient, gateway: FakeGateway
 ) -> None:
-    calls: list[int] = []
-    gateway.models["ada/count"] = lambda inputs, _: calls.append(inputs) or len(calls)
     gateway.troubles.append(Trouble(after_work=True))
-    assert await hub.run("ada/count", 1) == 1
-    first, second = gateway.posts("/servables/ada/count/run")
-    assert first.key == second.key is not None
-    assert calls == [1]
-
-
-async def test_two_runs_have_different_keys(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
-    await hub.run("ada/double", 1)
-    await hub.run("ada/double", 1)
+    handle = await hub.run_async("ada/double", 1)
     first, second = gateway.posts("/servables/ada/double/run")
-    assert first.key != second.key
+    assert first.key == second.key is not None
+    assert list(gateway.tasks) == [handle.task_id]
+
+
+async def test_a_long_run_is_done_once_too(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    await hub.run("ada/double", 1, timeout_s=600)
+    await hub.run("ada/double", 1, timeout_s=600)
+    first, second = gateway.posts("/servables/ada/double/run")
+    assert None is not first.key != second.key is not None
+
+
+async def test_a_quick_run_is_tried_again_without_a_key(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.troubles.append(Trouble(after_work=True))
+    assert await hub.run("ada/double", 1) == 2
+    assert [seen.key for seen in gateway.posts("/servables/ada/double/run")] == [None, None]
 
 
 @pytest.mark.parametrize("status", [429, 503])
