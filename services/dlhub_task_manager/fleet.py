@@ -111,8 +111,7 @@ class Fleet:
     async def _ready_executor(self) -> Executor:
         """The environment is made ready once, by whoever comes first."""
         async with self._prepared:
-            kind = self._kind
-            if kind not in self._executors:
+            while (kind := self._kind) not in self._executors:  # it may change meanwhile
                 self._executors[kind] = await self._prepare(kind)
             if self._closed:
                 raise Unavailable("the version is not served any more")
@@ -124,13 +123,13 @@ class Fleet:
         for kind, executor in list(self._executors.items()):
             if kind != self._kind and id(executor) not in busy:
                 del self._executors[kind]
-                await executor.close()
+                await _close(kind, executor)
 
     async def close(self) -> None:
         """End what is left, for good."""
         self._closed = True
         while self._executors:
-            await self._executors.popitem()[1].close()
+            await _close(*self._executors.popitem())
 
     def end(self, replica: Replica) -> None:
         """End a replica now, whatever it is doing."""
@@ -172,3 +171,10 @@ class Fleet:
             for replica in starting
             if replica.replica_id in ended and replica.state is ReplicaState.STARTING
         ]
+
+
+async def _close(kind: str, executor: Executor) -> None:
+    try:
+        await executor.close()
+    except Exception:  # the provider's own troubles must not end the task manager
+        logger.exception("Executor not closed", extra={"action": "close_failed", "executor": kind})

@@ -191,7 +191,10 @@ class PooledExecutor(Executor):
             self._tasks.create_task(self._leave(slot))
 
     async def _leave(self, slot: Slot) -> None:
-        await self.end(slot.replica_id)
+        try:
+            await self.end(slot.replica_id)
+        except Exception:  # the provider's own troubles; closing the pool ends what is left
+            logger.exception("Block not ended", extra={"action": "end_failed", "replica": slot.replica_id})
         slot.listener.on_gone()
 
     async def end(self, replica_id: str) -> Path:
@@ -224,10 +227,9 @@ class PooledExecutor(Executor):
                 continue
             try:
                 self._sight = await asyncio.to_thread(self._pool.look)
+                await self._heed(self._sight)
             except Exception:  # the provider's own troubles; the next look may succeed
                 logger.exception("Blocks not seen", extra={"action": "look_failed", "executor": self._label})
-                continue
-            await self._heed(self._sight)
 
     async def _heed(self, sight: Sight) -> None:
         slots = self._slots.values()
