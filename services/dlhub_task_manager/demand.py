@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+WANTED_S = 2.5
+"""Gateways repeat every second that runs wait, as long as there is no replica."""
+
 
 @dataclass(slots=True)
 class Demand:
@@ -51,5 +54,5 @@ class Demand:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody said a moment ago that runs wait; gateways repeat it every second."""
-        return time.monotonic() - self.wanted_at < 1.0
+        """Whether somebody said a moment ago that runs wait."""
+        return time.monotonic() - self.wanted_at < WANTED_S

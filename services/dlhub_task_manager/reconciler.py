@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
 BACKLOG_S = 1.0
+LAST_LOOK_S = 0.2
+"""A run that came just when a version's last replica ended was told to nobody: so soon it is looked for."""
 LET_GO_S = 30.0
 """A version without replicas is forgotten after so long without a run."""
 
@@ -62,6 +64,8 @@ class Reconciler:
         self._room = site_room(site_file.limits)
         self._wanted: set[str] = set()
         self._look = asyncio.Event()
+        self._look_at_backlog_at = 0.0
+        self._allotting = False
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Called when the number of ready replicas of a version becomes, or stops being, zero."""
@@ -82,6 +86,7 @@ class Reconciler:
         """Somebody waits for a replica: if there is none, every millisecond counts."""
         serving.want()
         if not serving.fleet.size:
+            self._look_at_backlog_at = 0.0  # it may call for more than one
             self.allot()
 
     def look_again(self) -> None:
@@ -147,6 +152,9 @@ class Reconciler:
             self._limit(wish),
             self._capacity_changed,
         )
+        need = serving.version.description.servable.resources
+        if not self._room.holds(need):
+            serving.trouble.words = f"a replica needs more than this site has: {need.model_dump()}"
         intake = Intake(serving, self._site)
         task = self._ground.tasks.create_task(intake.run())
         self.served[version_id] = Served(serving, intake, task)
@@ -159,12 +167,17 @@ class Reconciler:
     def _capacity_changed(self, serving: Serving) -> None:
         if served := self.served.get(serving.version.version_id):
             served.intake.capacity_changed()
+        loop = asyncio.get_running_loop()
+        if not serving.fleet.ready:
+            self._look_at_backlog_at = min(self._look_at_backlog_at, loop.time() + LAST_LOOK_S)
+        if not self._allotting:
+            self._allotting = True
+            loop.call_soon(self.allot)  # what one version gave up another may wait for
         self.on_change()
 
     async def tick_forever(self) -> None:
         """Deadlines, silence, scaling; a few times a second."""
         loop = asyncio.get_running_loop()
-        look_at_backlog_at = 0.0
         while True:
             for version_id, served in list(self.served.items()):
                 served.serving.tick()
@@ -173,9 +186,9 @@ class Reconciler:
                 if served.serving.scaler.idle_s > LET_GO_S and not served.serving.fleet.size:
                     await self._let_go(version_id)
             self.allot()
-            if loop.time() >= look_at_backlog_at:
+            if loop.time() >= self._look_at_backlog_at:
+                self._look_at_backlog_at = loop.time() + BACKLOG_S
                 await self._look_at_backlogs()
-                look_at_backlog_at = loop.time() + BACKLOG_S
             await asyncio.sleep(TICK_S)
 
     async def _look_at_backlogs(self) -> None:
@@ -189,6 +202,7 @@ class Reconciler:
 
     def allot(self) -> None:
         """Share the site out among the versions: start replicas, and end those that others must have."""
+        self._allotting = False
         servings = {version_id: served.serving for version_id, served in self.served.items()}
         claims = [serving.scaler.claim() for serving in servings.values()]
         granted = shares(claims, self._room)

@@ -78,7 +78,7 @@ class Scaler:
             for _ in range(missing):
                 self._serving.start_replica()
             return max(0, missing)
-        forced = max(self.wanted - granted, have - self.most)
+        forced = min(surplus, max(self.wanted - granted, have - self.most))
         for replica in self._first_to_go(surplus, forced):
             self._serving.retire(replica)
         return 0
@@ -124,8 +124,10 @@ class Scaler:
         self.demand.see_depth(self._serving.backlog, len(self._serving.lines) + in_hand)
 
     def replica_ready(self, replica: Replica) -> None:
-        """It has loaded the model."""
-        self.demand.started(time.monotonic() - replica.started_at)
+        """It has loaded the model: those who wanted it come now."""
+        self.last_busy = time.monotonic()
+        self.demand.wanted_at = float("-inf")
+        self.demand.started(self.last_busy - replica.started_at)
 
     def did(self, runs: int, seconds: float) -> None:
         """A replica has answered so many runs; `seconds` is how long a batch took that is done, or 0."""

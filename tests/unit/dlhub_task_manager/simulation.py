@@ -149,6 +149,7 @@ class Simulation:
             replica.ready, replica.idle_since = True, self.now
             self.trouble.clear()
             self.demand.started(self.start_s)
+            self.demand.wanted_at, self.last_busy = float("-inf"), self.now
             self._dispatch()
         else:
             self._end(replica)
@@ -192,7 +193,7 @@ class Simulation:
             longest_wait_ms=1000 * (self.now - self.line[0]) if waits_here else 0.0,
             start_s=self.demand.start_s,
             idle_s=self.now - max(self.last_busy, self.demand.wanted_at) if idle else 0.0,
-            wanted=self.now - self.demand.wanted_at < 1.0,
+            wanted=self.demand.wanted,
         )
 
     def _note(self) -> None:

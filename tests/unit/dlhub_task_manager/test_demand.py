@@ -43,4 +43,4 @@ def test_start_up_times_are_averaged() -> None:
 
 def test_being_wanted_passes() -> None:
     assert Demand().wanted
-    assert not Demand(wanted_at=time.monotonic() - 2).wanted
+    assert not Demand(wanted_at=time.monotonic() - 3).wanted

@@ -12,20 +12,23 @@ from typing import Any
 import pytest
 from unit.dlhub_task_manager.stage import FakeExecutor, Stage, version
 
-from dlhub_bus import Bus, MemoryBroker, MemoryTransport
+from dlhub_bus import Bus, Envelope, MemoryBroker, MemoryTransport
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager import reconciler as module
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.intake import Site
 from dlhub_task_manager.reconciler import Reconciler
+from dlhub_task_manager.replica import ReplicaState
 from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.settings import Settings
 from dlhub_task_manager.site_file import Limits, SiteFile
+from proto_msgs.description import Resources
 from proto_msgs.errors import BuildFailed
+from proto_msgs.runs import Run, RunBatch, pack_runs
 from proto_msgs.servables import VersionRecord
 from proto_msgs.sites import Deployment, ListWishes, Wish, Wishes
 from proto_msgs.tasks import TaskCancelled
-from proto_msgs.topics import service_queue
+from proto_msgs.topics import Exchange, Lane, run_key, service_queue
 
 NOBODY: Any = None
 """The fake executors need no switchboard."""
@@ -34,15 +37,22 @@ NOBODY: Any = None
 class World:
     """A reconciler at work, and the catalog that tells it what is wished."""
 
-    def __init__(self, reconciler: Reconciler, folder: Path) -> None:
+    def __init__(self, reconciler: Reconciler, broker: MemoryBroker, folder: Path) -> None:
         self.reconciler = reconciler
+        self.broker = broker
         self.folder = folder
         self.wished: dict[str, Wish] = {}
         self.asked: list[ListWishes] = []
         self.fails = False
 
-    def wish(self, *, pending: bool = False, **policy: Any) -> VersionRecord:
+    def wish(
+        self, *, pending: bool = False, resources: Resources | None = None, **policy: Any
+    ) -> VersionRecord:
         record = version()
+        if resources:
+            servable = record.description.servable.model_copy(update={"resources": resources})
+            description = record.description.model_copy(update={"servable": servable})
+            record = record.model_copy(update={"description": description})
         self.wished[record.version_id] = Wish(
             version=record, deployment=Deployment(**policy), pending_tasks=pending
         )
@@ -59,6 +69,21 @@ class World:
 
     def serving(self, record: VersionRecord) -> Serving:
         return self.reconciler.served[record.version_id].serving
+
+    def publish(self, record: VersionRecord) -> None:
+        """Put a run into the version's queue, and tell nobody."""
+        run = Run(run_id="r", payload=b"", deadline=time.time() + 60)
+        batch = RunBatch(
+            version_id=record.version_id,
+            method="run",
+            lane=Lane.INTERACTIVE,
+            reply_to="gateway",
+            sent_at=time.time(),
+            answer_key=b"",
+            runs=(run,),
+        )
+        envelope = Envelope(kind="RunBatch", body=pack_runs(batch))
+        self.broker.publish(Exchange.RUNS, run_key(record.version_id, Lane.INTERACTIVE), envelope)
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -93,7 +118,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         environments_dir=tmp_path,
         reconcile_s=0.2,
     )
-    site_file = SiteFile(name="local", accepts_defaults=True, limits=Limits(max_replicas=2))
+    site_file = SiteFile(name="local", accepts_defaults=True, limits=Limits(max_replicas=2, cores=2))
     async with asyncio.timeout(30), AsyncExitStack() as stack:
         enter = stack.enter_async_context
         bus = await enter(Bus(await enter(MemoryTransport(broker, "tm")), origin="local"))
@@ -102,7 +127,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         site = Site("local", bus, BlobStore.from_url("memory://"), 1000, group)
         ground = Ground(liveness=site_file.liveness, tasks=group)
         reconciler = Reconciler(settings, site_file, site, ground, NOBODY)
-        world = World(reconciler, tmp_path)
+        world = World(reconciler, broker, tmp_path)
         tasks = [
             group.create_task(far.serve(service_queue("catalog"), {ListWishes: world.list_wishes})),
             group.create_task(reconciler.reconcile_forever()),
@@ -180,6 +205,47 @@ async def test_an_idle_replica_makes_room_for_another_version(world: World) -> N
 
     await world.until(keep_wanting)
     assert sum(world.serving(record).fleet.size for record in [*first, third]) <= 2
+
+
+async def test_a_flooded_version_makes_room_for_a_quiet_one(world: World) -> None:
+    flooded = world.wish(max_replicas=2, min_replicas=2, target_wait_ms=1)
+    await world.until_starting(flooded)
+    await world.until(lambda: len(world.serving(flooded).fleet.replicas) == 2)
+    await world.until_ready(flooded)
+    stage = Stage(world.serving(flooded), FakeExecutor(world.folder))
+    states = stage.give(*(f"run{number}" for number in range(50)))
+    quiet = world.wish()
+    world.reconciler.want(quiet.version_id)
+    await world.until(lambda: quiet.version_id in world.reconciler.served)
+    # Nothing is taken from a replica at work: it ends once it has done what it has in hand.
+    await world.until(lambda: stage.serving.fleet.count(ReplicaState.STOPPING) == 1)
+    assert world.serving(quiet).fleet.size == 0
+    (leaving,) = (r for r in stage.serving.fleet.replicas.values() if r.state is ReplicaState.STOPPING)
+    (batch,) = leaving.batches
+    leaving.on_done(batch.batch_id, [(run_id, True, b"", 1.0, "", "") for run_id in batch.runs], True)
+    await world.until_ready(quiet)
+    assert stage.serving.fleet.ready == 1
+    assert not any(state.losses for state in states)
+
+
+async def test_a_version_that_fits_nowhere_says_so(world: World) -> None:
+    record = world.wish(resources=Resources(accelerators=1))
+    world.reconciler.want(record.version_id)
+    await world.until(lambda: record.version_id in world.reconciler.served)
+    assert "accelerators" in world.serving(record).report().trouble
+    world.reconciler.allot()
+    assert world.serving(record).fleet.size == 0
+
+
+async def test_a_run_that_came_when_the_last_replica_went_is_looked_for(world: World) -> None:
+    record = world.wish()
+    world.reconciler.want(record.version_id)
+    await world.until_ready(record)
+    serving = world.serving(record)
+    serving.retire(next(iter(serving.fleet.replicas.values())))
+    await world.until(lambda: not serving.capacity)
+    world.publish(record)
+    await world.until_starting(record)
 
 
 async def test_a_cancelled_tasks_runs_are_ended(world: World) -> None:
