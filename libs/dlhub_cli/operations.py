@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,11 +13,21 @@ Least = Annotated[int | None, typer.Option("--min", min=0, help="Replicas that a
 Most = Annotated[int | None, typer.Option("--max", min=1, help="Replicas at most.")]
 Idle = Annotated[
     float | None,
-    typer.Option("--idle", min=0, metavar="S", help="A replica ends after so long without work."),
+    typer.Option("--idle", "--idle-s", min=0, metavar="S", help="A replica ends after so long without work."),
 ]
 Wait = Annotated[
     float | None,
-    typer.Option("--target-wait", min=1, metavar="MS", help="More replicas when runs wait longer than this."),
+    typer.Option(
+        "--target-wait",
+        "--target-wait-ms",
+        min=1,
+        metavar="MS",
+        help="More replicas when runs wait longer than this.",
+    ),
+]
+Runner = Annotated[
+    Literal["parsl", "htex", "ipp"] | None,
+    typer.Option("--executor", help="What runs the replicas: DLHub's own, Parsl's HTEX or IPyParallel."),
 ]
 
 sites_group = typer.Typer(help="Sites, where servables run.", no_args_is_help=True)
@@ -30,6 +40,7 @@ _DEPLOYMENT = {
     "max_replicas": "Max",
     "target_wait_ms": "Wait (ms)",
     "idle_s": "Idle (s)",
+    "executor": "Executor",
 }
 
 
@@ -49,13 +60,14 @@ def deploy(
     idle: Idle = None,
     wait: Wait = None,
     pin: Annotated[int | None, typer.Option("--pin", min=1, help="Serve this version only.")] = None,
+    executor: Runner = None,
     default: Annotated[bool, typer.Option("--default", help="Back to the default deployment.")] = False,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Say where and how a servable is served: replaces the deployment of that site, or adds one."""
-    wanted = {"site": site, "pinned": pin, **_policy(least, most, idle, wait)}
+    wanted = {"site": site, "pinned": pin, "executor": executor, **_policy(least, most, idle, wait)}
     given = {key: value for key, value in wanted.items() if value is not None}
     with connect(url, token) as hub:
         if default:

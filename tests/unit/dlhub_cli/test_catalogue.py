@@ -72,6 +72,16 @@ def test_deployments_are_shown_added_and_removed(dlhub: Run, gateway: FakeGatewa
     assert json.loads(dlhub("deploy", "ada/iris", "--default", "--json").stdout) == []
 
 
+def test_deploy_names_an_executor_that_there_is(dlhub: Run, gateway: FakeGateway) -> None:
+    path = "/servables/ada/iris/deployments"
+    gateway.documents[path] = {"deployments": []}
+    answer = json.loads(dlhub("deploy", "ada/iris", "--executor", "htex", "--json").stdout)
+    assert answer == [{"executor": "htex"}]
+    refused = dlhub("deploy", "ada/iris", "--executor", "magic")
+    assert refused.exit_code == 2
+    assert "'parsl', 'htex', 'ipp'" in refused.output
+
+
 def test_scale_changes_what_is_named(dlhub: Run, gateway: FakeGateway) -> None:
     path = "/servables/ada/iris/deployments"
     gateway.documents[path] = {"deployments": [{"site": "here", "min_replicas": 1, "idle_s": 5}]}

@@ -32,7 +32,7 @@ async def test_deployments_are_put_and_got(stack: Stack) -> None:
         ({"deployments": [{"min_replica": 1}]}, "deployments.0.min_replica: there is no such field"),
         ({"deployments": [{"min_replicas": -1}]}, "deployments.0.min_replicas"),
         ({"deployments": [{"min_replicas": 2, "max_replicas": 1}]}, "max_replicas is below min_replicas"),
-        ({"deployments": [{"executor": "magic"}]}, "deployments.0.executor"),
+        ({"deployments": [{"executor": "magic"}]}, "deployments.0.executor: Input should be 'parsl', 'htex'"),
         ({"deployment": []}, "deployment"),
     ],
 )
