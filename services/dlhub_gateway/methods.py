@@ -23,7 +23,7 @@ _NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 class CompiledMethod:
     """Made once per version, used for every run."""
 
-    __slots__ = ("_checker", "_known", "deterministic", "map_axis", "name", "output")
+    __slots__ = ("_checker", "_known", "deterministic", "map_axis", "name", "output", "vectorised")
 
     def __init__(self, name: str, declared: Method) -> None:
         self.name = name
@@ -33,6 +33,8 @@ class CompiledMethod:
         self._known = frozenset(declared.parameters)
         self.map_axis = declared.map_axis
         """Along which the items of an input are independent; None: an input is one item."""
+        self.vectorised = declared.vectorised
+        """Runs of a batch share a call, and with it how long it took."""
         self.output = declared.output
 
     def pack_parameters(self, parameters: dict[str, Any], outputs: Sequence[str] | None = None) -> bytes:

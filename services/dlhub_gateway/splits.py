@@ -181,8 +181,9 @@ class Splits:
         bodies = await asyncio.gather(*(fetch(answered.outcome) for answered in ended))
         join = partial(_join, Joiner(split, method.map_axis or 0), method, bodies)
         body = await asyncio.to_thread(join) if size_bytes > SLOW_JOIN_BYTES else join()
-        sites = dict.fromkeys(answered.site for answered in ended)
-        return Answered(_merged(run_id, [answered.outcome for answered in ended], body), ", ".join(sites))
+        pieces = [answered.outcome for answered in ended]
+        merged = _merged(run_id, pieces, body, run_ms=sum(_run_ms(method, piece) for piece in pieces))
+        return Answered(merged, ", ".join(dict.fromkeys(answered.site for answered in ended)))
 
     async def _packed(self, outcome: Outcome) -> bytes:
         return await outcomes.packed_body(outcome.body, outcome.blob, self._transient)
@@ -196,7 +197,12 @@ def _join(joiner: Joiner, method: CompiledMethod, bodies: Sequence[bytes]) -> by
     return codec.pack(joiner.join(outputs, method.output), "output")
 
 
-def _merged(run_id: str, pieces: Sequence[Outcome], body: bytes) -> Outcome:
+def _run_ms(method: CompiledMethod, piece: Outcome) -> float:
+    """What a piece took a replica; its share of the call where pieces share one."""
+    return piece.run_ms / piece.batch_size if method.vectorised else piece.run_ms
+
+
+def _merged(run_id: str, pieces: Sequence[Outcome], body: bytes, run_ms: float) -> Outcome:
     """One outcome: it waited as long as its first piece, and ran as long as all of them together."""
     return replace(
         pieces[0],
@@ -205,7 +211,7 @@ def _merged(run_id: str, pieces: Sequence[Outcome], body: bytes) -> Outcome:
         blob=None,
         queue_ms=min(piece.queue_ms for piece in pieces),
         load_ms=max(piece.load_ms for piece in pieces),
-        run_ms=sum(piece.run_ms for piece in pieces),
+        run_ms=run_ms,
         batch_size=max(piece.batch_size for piece in pieces),
         stdout=_shortened("".join(piece.stdout for piece in pieces)),
         stderr=_shortened("".join(piece.stderr for piece in pieces)),

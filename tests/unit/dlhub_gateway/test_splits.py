@@ -258,6 +258,18 @@ async def test_an_answer_beyond_the_limit_is_refused(hub: Stack, monkeypatch: py
     assert "fewer items at a time" in problem["detail"]
 
 
+async def test_pieces_that_share_a_call_share_its_time(hub: Stack) -> None:
+    hub.catalog.add(version(methods={"run": {**METHODS["run"], "vectorised": True}}))
+
+    def outcome(method: str, run: Run) -> Outcome:
+        body = codec.pack(codec.unpack(run.payload)["inputs"])
+        return Outcome(run_id=run.run_id, ok=True, body=body, run_ms=30.0, batch_size=3)
+
+    hub.site._outcome = outcome  # type: ignore[method-assign]
+    metadata = (await hub.json("POST", RUN, json={"inputs": [1, 2, 3]}))["metadata"]
+    assert metadata["timings_ms"]["run"] == 30.0
+
+
 async def test_metadata_sums_up_the_pieces(hub: Stack) -> None:
     def outcome(method: str, run: Run) -> Outcome:
         piece = int(run.run_id.rpartition(":")[2])
