@@ -1,7 +1,8 @@
 """Which waiting runs go to which replica: the next batch, and when it is sent.
 
-Nothing here is done per run but taking it off its line. Only for vectorised methods, whose calls are
-worth sharing, is a batch ever held back; then one timer per serving looks again.
+Nothing here is done per run but taking it off its line, and nothing per replica: there may be hundreds.
+Only for vectorised methods, whose calls are worth sharing, is a batch ever held back; then one timer
+per serving looks again.
 """
 
 from __future__ import annotations
@@ -11,28 +12,33 @@ import time
 from collections.abc import Callable
 
 from dlhub_task_manager.batching import JointPace, Line, Pace, Reason
+from dlhub_task_manager.pool import Pool
 from dlhub_task_manager.replica import Batch, Replica
 from dlhub_task_manager.runs import RunState
 from dlhub_task_manager.waiting import Lines
 from proto_msgs.description import Servable
-from proto_msgs.worker import Outcome
+from proto_msgs.runs import Outcome
 
 TIMER_S = 0.001
 """Event loops count in milliseconds."""
+LITTLE_S = 0.001
+"""Work that is not worth another message and the attention of another process."""
 Send = Callable[[Replica, list[RunState], Reason], None]
 
 
 class Dispatcher:
     """The lines of one serving, and how its methods fare in batches."""
 
-    def __init__(self, servable: Servable, replicas: dict[str, Replica], send: Send) -> None:
+    def __init__(self, servable: Servable, send: Send) -> None:
         self.lines = Lines()
+        self.pool = Pool()
+        self.in_hand = 0
+        """Runs that replicas have."""
         self.objective_s = 0.1
         """What a batch should take at most."""
         self._joint = frozenset(name for name, method in servable.methods.items() if method.vectorised)
         self._paces: dict[str, Pace] = {}
         """By method: one may be quick and another slow."""
-        self._replicas = replicas
         self._send = send
         self._timer: asyncio.TimerHandle | None = None
 
@@ -60,14 +66,21 @@ class Dispatcher:
         """What one item takes a replica, by method."""
         return {name: pace.item_s for name, pace in self._paces.items() if pace.item_s is not None}
 
-    def learn(self, batch: Batch, outcomes: list[Outcome], items: int, last: bool) -> None:
-        """A replica has answered some runs of a batch, with so many items, or with `last` all the rest."""
+    def learn(self, batch: Batch, outcomes: list[Outcome], items: int, last: bool) -> bool:
+        """A replica has answered some runs of a batch, with so many items, or with `last` all the rest.
+
+        Returns whether more deliveries than before are worth holding.
+        """
+        self.in_hand -= len(outcomes)
         pace = self.pace(batch.method)
-        if not isinstance(pace, JointPace):
-            if outcomes and items:
-                pace.learn(len(outcomes), items, sum([outcome[3] for outcome in outcomes]))
-        elif last and batch.items:
-            pace.learn_call(batch.items, batch.took_s, self.objective_s)
+        if isinstance(pace, JointPace):
+            before = pace.deliveries
+            if last:
+                pace.learn_call(batch.items, batch.took_s, self.objective_s)
+            return pace.deliveries > before
+        if items:
+            pace.learn(len(outcomes), items, sum([outcome.run_ms for outcome in outcomes]) / 1000)
+        return False
 
     def dispatch(self) -> None:
         """Give waiting runs to replicas with room."""
@@ -75,9 +88,9 @@ class Dispatcher:
             first = self.lines.first
             pace = self.pace(first.method)
             if isinstance(pace, JointPace):
-                pace.hold.see(self._under_way())
-            peers = self._peers(2 if pace.quick and not first.alone else 1)
-            if not peers:
+                pace.hold.see(len(self.lines) + self.in_hand)
+            replica = self._next(pace, first)
+            if replica is None:
                 return
             bound = pace.bound
             reason: Reason | None = None
@@ -85,13 +98,49 @@ class Dispatcher:
                 reason = self._reason(pace, first)
                 if reason is None:
                     return
-            states = self.lines.take(-(-len(self.lines) // len(peers)), bound)
-            self._send(peers[0], states, reason or (Reason.FULL if len(states) >= bound else Reason.QUIET))
+            states = self.lines.take(self._share(pace), bound)
+            self._send(replica, states, reason or (Reason.FULL if len(states) >= bound else Reason.QUIET))
+
+    def _next(self, pace: Pace, first: RunState) -> Replica | None:
+        """An idle replica, or one whose next batch may lie ready."""
+        if first.alone or not pace.quick:
+            return self.pool.idle
+        busy = self.pool.busy
+        idle = self.pool.idle
+        if busy is not None and (idle is None or self._done_soon(busy.batches[0])):
+            return busy
+        return idle
+
+    def _done_soon(self, batch: Batch) -> bool:
+        """Whether waiting for it costs less than waking another replica."""
+        work_s = (self.pace(batch.method).item_s or LITTLE_S) * batch.items
+        return work_s < LITTLE_S and time.monotonic() - batch.sent_at < LITTLE_S
+
+    def _share(self, pace: Pace) -> int:
+        """How many runs the next batch should have, so that all replicas get some."""
+        share = -(-len(self.lines) // max(1, self.pool.peers))
+        return max(share, int(LITTLE_S / pace.item_s)) if pace.item_s else share
+
+    def sent(self, replica: Replica, batch: Batch) -> None:
+        """A batch went to a replica."""
+        replica.batches.append(batch)
+        self.pool.update(replica)
+        self.in_hand += len(batch.runs)
+
+    def done(self, replica: Replica, batch: Batch) -> None:
+        """A replica has answered a batch."""
+        self.in_hand -= len(batch.runs)
+        self.pool.update(replica)
+
+    def forget(self, replica: Replica) -> None:
+        """A replica has ended, with what it had in hand."""
+        self.pool.update(replica)
+        self.in_hand -= sum(len(batch.runs) for batch in replica.batches)
 
     def _reason(self, pace: JointPace, first: RunState) -> Reason | None:
         """Why the next batch should be sent now; None: it is held, and the timer will ask again."""
         items = self.lines.items_ahead(pace.bound)
-        line = Line(items, self._under_way(), first.run.deadline - time.time())
+        line = Line(items, len(self.lines) + self.in_hand, first.run.deadline - time.time())
         now = time.monotonic()
         reason = pace.reason(now, line, self.objective_s)
         if reason is None and self._timer is None:
@@ -102,18 +151,6 @@ class Dispatcher:
     def _look_again(self) -> None:
         self._timer = None
         self.dispatch()
-
-    def _under_way(self) -> int:
-        in_hand = [len(batch.runs) for replica in self._replicas.values() for batch in replica.batches]
-        return len(self.lines) + sum(in_hand)
-
-    def _peers(self, most: int) -> list[Replica]:
-        """Of the replicas that take another batch, if they may have `most`, those with the fewest."""
-        free = [replica for replica in self._replicas.values() if replica.room(most)]
-        if len(free) < 2:
-            return free
-        fewest = min(len(replica.batches) for replica in free)
-        return [replica for replica in free if len(replica.batches) == fewest]
 
     def drain(self) -> list[RunState]:
         """Empty the lines; the runs that stood in them."""

@@ -47,7 +47,7 @@ class Serving:
         self.fleet = Fleet(ground, prepare, wish.deployment.executor, self)
         self.cold = ColdStart()
         self.trouble = Trouble()
-        self.dispatcher = Dispatcher(wish.version.description.servable, self.fleet.replicas, self._send)
+        self.dispatcher = Dispatcher(wish.version.description.servable, self._send)
         self.dispatcher.objective_s = wish.deployment.target_wait_ms / 1000
         self.lines = self.dispatcher.lines
         self.memory = Memory.of(wish.version, ground.cache, self)
@@ -64,7 +64,7 @@ class Serving:
             _fail_overdue(state)
         elif self.memory is not None and self.memory.takes(state):
             return  # it needs no replica
-        elif not self.fleet.ready and (refusal := self.trouble.refusal):
+        elif (refusal := self.trouble.refusal) and not self.fleet.ready:
             state.fail(**_as_arguments(refusal))
         else:
             self.lines.add(state)
@@ -98,7 +98,7 @@ class Serving:
             alone=first.alone,
             sent_at=time.monotonic(),
         )
-        replica.batches.append(batch)
+        self.dispatcher.sent(replica, batch)
         self.scaler.last_busy = batch.sent_at
         self._ground.stats.sent(len(states), reason)
         sent = replica.executor.send(
@@ -116,6 +116,7 @@ class Serving:
         if not self.cold.ended_at:
             self.cold.ended_at = time.time()
         logger.info("Replica ready", extra={"action": "replica_ready", "replica": replica.replica_id})
+        self.dispatcher.pool.update(replica)
         self._on_capacity(self)
         self.dispatch()
 
@@ -131,21 +132,19 @@ class Serving:
                 durable = state.durable  # runs of one batch have come by the same lane
         self._ground.stats.answered(Lane.DURABLE if durable else Lane.INTERACTIVE, answered)
         self.scaler.did(len(outcomes), batch.took_s)
-        self._learn(batch, outcomes, items, last)
+        if self.dispatcher.learn(batch, answered, items, last):
+            self._on_capacity(self)
         if last:
+            for state in batch.runs.values():  # its process belongs to the model, which may say what it likes
+                state.fail(WorkerLost.code, "the replica gave no outcome for this run")
+            self.dispatcher.done(replica, batch)
             self._finish_stopping(replica)
             self.dispatch()
-
-    def _learn(self, batch: Batch, outcomes: list[Outcome], items: int, last: bool) -> None:
-        before = self.dispatcher.deliveries
-        self.dispatcher.learn(batch, outcomes, items, last)
-        if self.dispatcher.deliveries > before:
-            self._on_capacity(self)
 
     def replica_unloadable(self, replica: Replica, why: Failure) -> None:
         """The model cannot be loaded: trying again would not help those who wait."""
         self.trouble.note(why["message"], {**why, "code": LoadFailed.code})
-        self.fleet.end(replica)
+        self._end(replica)
         self._refuse_waiting()
 
     def replica_lost(self, replica: Replica, why: str) -> None:
@@ -160,7 +159,7 @@ class Serving:
         if not loaded:
             self._start_failed(why)
         in_hand, *untouched = [list(batch.runs.values()) for batch in replica.batches] or [[]]
-        self.fleet.end(replica)
+        self._end(replica)
         for states in reversed(untouched):
             self._put_back(states)
         if any(state.stop_by is not None for state in in_hand):
@@ -264,6 +263,7 @@ class Serving:
         if replica.idle:
             self.scaler.demand.wanted_at = float("-inf")  # those who wanted it have been served
         replica.state = ReplicaState.STOPPING
+        self.dispatcher.pool.update(replica)
         self._finish_stopping(replica)
         self._on_capacity(self)
 
@@ -282,7 +282,12 @@ class Serving:
     def _finish_stopping(self, replica: Replica) -> None:
         if replica.state is ReplicaState.STOPPING and not replica.batches:
             replica.executor.stop(replica.replica_id)
+            self._end(replica)
+
+    def _end(self, replica: Replica) -> None:
+        if replica.state is not ReplicaState.ENDED:
             self.fleet.end(replica)
+            self.dispatcher.forget(replica)
 
     def take_waiting(self) -> list[RunState]:
         """The runs that no replica has; they are no longer this serving's."""
@@ -294,7 +299,7 @@ class Serving:
         unfinished = self.take_waiting()
         for replica in list(self.fleet.replicas.values()):
             unfinished += [state for batch in replica.batches for state in batch.runs.values()]
-            self.fleet.end(replica)
+            self._end(replica)
         return [state for state in unfinished if not state.settled]
 
     def want(self) -> None:

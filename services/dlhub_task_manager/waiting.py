@@ -42,7 +42,7 @@ class Trouble:
     @property
     def refusal(self) -> Failure | None:
         """What a run is answered now instead of being kept waiting."""
-        return self.tell if time.monotonic() < self.retry_at else None
+        return self.tell if self.tell is not None and time.monotonic() < self.retry_at else None
 
 
 @dataclass(slots=True)

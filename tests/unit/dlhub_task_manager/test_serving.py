@@ -74,10 +74,29 @@ async def test_a_quick_method_does_not_make_a_slow_one_travel_in_large_batches(s
 async def test_runs_are_shared_out_over_the_replicas_that_are_free(stage: Stage) -> None:
     await stage.replica()
     stage.give("warm")
-    stage.answer()
+    stage.answer(run_s=0.005)
     await stage.replica()
     stage.give(*"abcd")
     assert stage.sent[1:] == [["a", "b"], ["c", "d"]]
+
+
+async def test_runs_that_are_next_to_nothing_keep_one_replica_busy(stage: Stage) -> None:
+    await stage.replica()
+    stage.give("warm")
+    stage.answer()
+    await stage.replica()
+    stage.give(*"abcd")
+    stage.give("e")
+    assert [run_ids for _, _, run_ids in stage.executor.batches[1:]] == [[*"abcd"], ["e"]]
+    assert len({replica_id for replica_id, _, _ in stage.executor.batches[1:]}) == 1
+
+
+async def test_a_run_without_an_outcome_fails(stage: Stage) -> None:
+    replica_id = await stage.replica()
+    stage.give("a")
+    stage.serving.fleet.replicas[replica_id].on_done(stage.executor.batches[0][1], [], True)
+    assert stage.code("a") == "worker_lost"
+    assert stage.serving.dispatcher.in_hand == 0
 
 
 async def test_somebody_who_waits_goes_before_tasks(stage: Stage) -> None:
