@@ -30,6 +30,9 @@ def static_method(
     outputs: ArgumentBlock | None = None,
     parameters: Mapping[str, Any] | None = None,
     autobatch: bool = False,
+    vectorised: bool | None = None,
+    deterministic: bool | None = None,
+    map_axis: int | None = None,
     name: str | None = None,
     title: str | None = None,
     creators: str | Iterable[str] = (),
@@ -40,6 +43,7 @@ def static_method(
     when it needs nothing but what it imports inside. Types come from its hints unless `inputs` and `outputs`
     are given; several arguments without a default are taken from a tuple, those with one are parameters.
     autobatch: the input is a list, and the function is called for each item.
+    vectorised, deterministic, map_axis: see `ModelDescription.set_promises`.
     """
     if isinstance(function, tuple):
         module, function_name = function
@@ -53,6 +57,7 @@ def static_method(
     if autobatch:
         method["method_details"]["autobatch"] = True
     description = ModelDescription("Python static method", {"run": method})
+    description.set_promises(vectorised=vectorised, deterministic=deterministic, map_axis=map_axis)
     return _finish(description, source, files, name or function_name, title, creators)
 
 

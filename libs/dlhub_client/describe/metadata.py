@@ -187,6 +187,24 @@ class ModelDescription:
         block["method_details"]["unpack"] = unpack
         return self
 
+    def set_promises(
+        self,
+        *,
+        vectorised: bool | None = None,
+        deterministic: bool | None = None,
+        map_axis: int | None = None,
+        method: str = "run",
+    ) -> Self:
+        """What the hub may rely on to be quick; what is None stays as it is.
+
+        vectorised: takes many callers' inputs in one call and gives an output for each, in order.
+        deterministic: the same inputs give the same output, so that outputs may be remembered.
+        map_axis: the input's items along this axis are independent, so that it may be cut there.
+        """
+        given = {"vectorised": vectorised, "deterministic": deterministic, "map_axis": map_axis}
+        self._method(method).update({name: value for name, value in given.items() if value is not None})
+        return self
+
     def set_example(
         self, inputs: Any, parameters: Mapping[str, Any] | None = None, method: str = "run"
     ) -> Self:

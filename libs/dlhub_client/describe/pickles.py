@@ -20,6 +20,12 @@ from dlhub_client.errors import Malformed
 Serialization = Literal["pickle", "joblib"]
 _ITEM_TYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "float", "U": "string"}
 _ANYTHING = {"type": "python object", "python_type": "builtins.object"}
+_ROW_BY_ROW = frozenset(
+    ("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "transform")
+)
+"""Methods of scikit-learn whose output has a row for each of the input, the same whatever the others are."""
+_RANDOM = frozenset(("DummyClassifier",))
+"""Estimators that draw lots when they predict."""
 
 
 def class_method(
@@ -30,6 +36,9 @@ def class_method(
     outputs: ArgumentBlock | None = None,
     parameters: Mapping[str, Any] | None = None,
     files: Iterable[str | Path] = (),
+    vectorised: bool | None = None,
+    deterministic: bool | None = None,
+    map_axis: int | None = None,
     name: str | None = None,
     title: str | None = None,
     creators: str | Iterable[str] = (),
@@ -37,6 +46,7 @@ def class_method(
     """Describe a method of a pickled object; the pickle is read, not executed.
 
     files: the modules that define its class, unless a requirement brings them.
+    vectorised, deterministic, map_axis: see `ModelDescription.set_promises`.
     """
     file = _existing(path)
     block = {
@@ -46,6 +56,7 @@ def class_method(
         "method_details": {"method_name": method, "class_name": pickled_class(file)},
     }
     description = ModelDescription("Python class method", {"run": block})
+    description.set_promises(vectorised=vectorised, deterministic=deterministic, map_axis=map_axis)
     description.add_file(file, "pickle").add_files(files)
     return _named(description, name or file.stem, title, creators)
 
@@ -77,17 +88,23 @@ def sklearn_model(
     title: str | None = None,
     creators: str | Iterable[str] = (),
     predict_method: str | None = None,
+    vectorised: bool | None = None,
+    deterministic: bool | None = None,
+    map_axis: int | None = None,
 ) -> ModelDescription:
     """Describe a scikit-learn estimator or pipeline in a file.
 
     n_input_columns, classes: read from the estimator when it knows them. serialization_method: by the file's
     name, else pickle. A classifier gives probabilities, one column per class, unless `predict_method` is
     "predict" or it has none to give.
+    vectorised, deterministic, map_axis: see `ModelDescription.set_promises`. The methods of scikit-learn that
+    treat each row by itself (predict, transform, ...) are vectorised and deterministic unless told otherwise.
     """
     file = _existing(path)
     how: Serialization = serialization_method or ("joblib" if file.suffix == ".joblib" else "pickle")
     estimator = _Estimator.of(_opened(file, how), n_input_columns, classes, predict_method)
     description = ModelDescription("Scikit-learn estimator", {"run": estimator.method()})
+    description.set_promises(vectorised=vectorised, deterministic=deterministic, map_axis=map_axis)
     description._servable["options"] = {"serialization_method": how, **estimator.options()}
     description._servable["model_type"] = estimator.kind
     description.add_file(file, "model").add_requirement("scikit-learn").add_requirement("numpy")
@@ -123,7 +140,10 @@ class _Estimator:
 
     def method(self) -> dict[str, Any]:
         rows = argument("ndarray", "One row per sample", shape=[None, self.columns], item_type="float")
-        return {"input": rows, "output": self._output(), "method_details": {"method_name": self.predict}}
+        row_by_row = self.predict in _ROW_BY_ROW and self.kind not in _RANDOM
+        promises = {"vectorised": True, "deterministic": True} if row_by_row else {}
+        details = {"method_details": {"method_name": self.predict}}
+        return {"input": rows, "output": self._output(), **promises, **details}
 
     def options(self) -> dict[str, Any]:
         return {"is_classifier": self.classes is not None, "classes": self.classes}

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -276,12 +277,54 @@ def test_a_file_of_the_other_kind_says_so(tmp_path: Path) -> None:
         describe.sklearn_model(tmp_path / "m.pkl")
 
 
+@pytest.mark.parametrize(
+    ("estimator", "method", "promised"),
+    [
+        (LogisticRegression(max_iter=1000), None, True),
+        (StandardScaler(), "transform", True),
+        (LinearSVC(), "densify", None),
+        (DummyClassifier(strategy="uniform"), None, None),
+    ],
+)
+def test_estimators_that_treat_rows_alike_are_vectorised_and_deterministic(
+    tmp_path: Path, flowers: Any, estimator: Any, method: str | None, promised: bool | None
+) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(estimator.fit(flowers.data, flowers.target)))
+    document = describe.sklearn_model(path, predict_method=method).to_dict()
+    run = document["servable"]["methods"]["run"]
+    assert (run.get("vectorised"), run.get("deterministic")) == (promised, promised)
+
+
+def test_what_a_builder_promises_can_be_taken_back(tmp_path: Path, flowers: Any) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(StandardScaler().fit(flowers.data)))
+    model = describe.sklearn_model(path, predict_method="transform", deterministic=False, map_axis=0)
+    run = model.to_dict()["servable"]["methods"]["run"]
+    assert (run["vectorised"], run["deterministic"], run["map_axis"]) == (True, False, 0)
+
+
 # --- metadata ---
 
 
 def model(tmp_path: Path) -> describe.ModelDescription:
     (tmp_path / "app.py").write_text("def f(x):\n    return x\n")
     return describe.static_method(("app", "f"), files=[tmp_path / "app.py"], name="f", title="F")
+
+
+def test_promises_are_made_for_a_method_at_a_time(tmp_path: Path) -> None:
+    description = model(tmp_path).set_promises(vectorised=True).set_promises(deterministic=True)
+    run = description.to_dict()["servable"]["methods"]["run"]
+    assert (run["vectorised"], run["deterministic"], "map_axis" in run) == (True, True, False)
+
+
+def test_builders_take_promises(tmp_path: Path) -> None:
+    inputs = describe.argument("ndarray", shape=[None], item_type="float")
+    made = describe.static_method(("m", "f"), inputs=inputs, vectorised=True, map_axis=0)
+    run = made.to_dict()["servable"]["methods"]["run"]
+    assert (run["vectorised"], run["map_axis"]) == (True, 0)
+    with pytest.raises(Malformed, match="no axis 1"):
+        made.set_promises(map_axis=1).to_dict()
 
 
 def test_every_setter_leaves_its_trace(tmp_path: Path) -> None:
