@@ -42,6 +42,8 @@ class Served:
     serving: Serving
     intake: Intake
     task: asyncio.Task[None]
+    size: int = 0
+    """Replicas it had when the site was last shared out."""
 
 
 class Reconciler:
@@ -66,6 +68,7 @@ class Reconciler:
         self._look = asyncio.Event()
         self._look_at_backlog_at = 0.0
         self._allotting = False
+        self._draining = False
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Called when the number of ready replicas of a version becomes, or stops being, zero."""
@@ -167,13 +170,17 @@ class Reconciler:
     def _capacity_changed(self, serving: Serving) -> None:
         if served := self.served.get(serving.version.version_id):
             served.intake.capacity_changed()
+            if serving.fleet.size < served.size:
+                self._replica_went(serving)
+        self.on_change()
+
+    def _replica_went(self, serving: Serving) -> None:
         loop = asyncio.get_running_loop()
         if not serving.fleet.ready:
             self._look_at_backlog_at = min(self._look_at_backlog_at, loop.time() + LAST_LOOK_S)
         if not self._allotting:
             self._allotting = True
             loop.call_soon(self.allot)  # what one version gave up another may wait for
-        self.on_change()
 
     async def tick_forever(self) -> None:
         """Deadlines, silence, scaling; a few times a second."""
@@ -203,6 +210,8 @@ class Reconciler:
     def allot(self) -> None:
         """Share the site out among the versions: start replicas, and end those that others must have."""
         self._allotting = False
+        if self._draining:
+            return
         servings = {version_id: served.serving for version_id, served in self.served.items()}
         claims = [serving.scaler.claim() for serving in servings.values()]
         granted = shares(claims, self._room)
@@ -214,6 +223,7 @@ class Reconciler:
             room = free.count(claim.resources, count - claim.have)
             started = servings[claim.version_id].scaler.settle(count, room)
             free = free.without(claim.resources, started)
+            self.served[claim.version_id].size = servings[claim.version_id].fleet.size
 
     async def _let_go(self, version_id: str) -> None:
         """Stop serving a version; what it has not done goes back to the queues."""
@@ -225,6 +235,7 @@ class Reconciler:
 
     async def drain(self) -> None:
         """Let running runs end for a while, give the rest back to the queues."""
+        self._draining = True
         for served in self.served.values():
             served.intake.pause()
         try:

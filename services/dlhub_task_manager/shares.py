@@ -26,6 +26,11 @@ class Room:
     memory_mb: float = float("inf")
     accelerators: int = 0
 
+    @property
+    def exists(self) -> bool:
+        """Whether nothing has been given away twice."""
+        return self.replicas >= 0 and self.cores >= -1e-9 and self.memory_mb >= 0 and self.accelerators >= 0
+
     def holds(self, need: Resources) -> bool:
         """Whether one more replica fits."""
         return (
@@ -89,9 +94,15 @@ class Claim:
 
 def shares(claims: Sequence[Claim], site: Room) -> dict[str, int]:
     """How many replicas each version may have, by id."""
-    granted = dict.fromkeys((claim.version_id for claim in claims), 0)
+    everything = {claim.version_id: claim.needed + claim.kept for claim in claims}
+    left = site
+    for claim in claims:
+        left = left.without(claim.resources, everything[claim.version_id])
+    if left.exists:
+        return everything  # the usual case
+    granted = dict.fromkeys(everything, 0)
     left = _grant(claims, granted, {claim.version_id: claim.needed for claim in claims}, site)
-    _grant(claims, granted, {claim.version_id: claim.needed + claim.kept for claim in claims}, left)
+    _grant(claims, granted, everything, left)
     return granted
 
 

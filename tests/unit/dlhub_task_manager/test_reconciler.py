@@ -228,6 +228,15 @@ async def test_a_flooded_version_makes_room_for_a_quiet_one(world: World) -> Non
     assert not any(state.losses for state in states)
 
 
+async def test_nothing_is_started_while_it_drains(world: World) -> None:
+    record = world.wish(min_replicas=1)
+    world.reconciler._draining = True
+    world.reconciler.want(record.version_id)
+    await world.until(lambda: record.version_id in world.reconciler.served)
+    world.reconciler.allot()
+    assert world.serving(record).fleet.size == 0
+
+
 async def test_a_version_that_fits_nowhere_says_so(world: World) -> None:
     record = world.wish(resources=Resources(accelerators=1))
     world.reconciler.want(record.version_id)
