@@ -27,7 +27,7 @@ from rich.progress import (
 )
 
 from loadtest import yardsticks
-from loadtest.hub import BenchHub, existing_hub, running_hub
+from loadtest.hub import MOST_REPLICAS, BenchHub, existing_hub, running_hub
 from loadtest.rawhttp import Target
 from loadtest.results import Chart, Check, Sheet
 from loadtest.wrk import Bodies, Load, drive
@@ -149,13 +149,20 @@ class Bench:
         return self._stack.enter_context(running_hub(site=self.options.site))
 
     @contextmanager
-    def own_hub(self, variables: dict[str, str] | None = None, *, packed: bool = False) -> Iterator[BenchHub]:
+    def own_hub(
+        self,
+        variables: dict[str, str] | None = None,
+        *,
+        packed: bool = False,
+        most_replicas: int = MOST_REPLICAS,
+    ) -> Iterator[BenchHub]:
         """A hub with settings of its own, for one scenario; the shared one when a hub was given."""
         if self.options.hub_url:
             yield self.hub
             return
         self.steps.say("starting a hub for this scenario")
-        with running_hub(variables, self.options.site, packed=packed) as hub:
+        site = self.options.site
+        with running_hub(variables, site, packed=packed, most_replicas=most_replicas) as hub:
             yield hub
 
     def drive(

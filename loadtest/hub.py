@@ -111,16 +111,21 @@ class BenchHub:
 
 @contextmanager
 def running_hub(
-    variables: Mapping[str, str] | None = None, site: str | None = None, *, packed: bool = False
+    variables: Mapping[str, str] | None = None,
+    site: str | None = None,
+    *,
+    packed: bool = False,
+    most_replicas: int = MOST_REPLICAS,
 ) -> Iterator[BenchHub]:
     """Start a hub; stop it and remove its home at the end.
 
     variables: further DLHUB_* settings. packed: replicas beyond the first 64 share processes.
+    most_replicas: of all servables together.
     """
     home = Path(tempfile.mkdtemp(prefix="dlhub-bench-"))
     try:
         Home(home).make()
-        write_private(Home(home).site_file, site_file())
+        write_private(Home(home).site_file, site_file(most_replicas))
         settings = Settings.from_environment({**os.environ, **(variables or {})})
         if packed:
             services = {**settings.services, "task_manager": PACKED_SITE}
@@ -146,9 +151,9 @@ def existing_hub(url: str | None, site: str | None) -> Iterator[BenchHub]:
         yield BenchHub(address.url, address.token, client, site)
 
 
-def site_file() -> str:
-    """A site that does not bound how many replicas there are."""
-    limits = {"max_replicas": MOST_REPLICAS, "max_replicas_per_version": MOST_REPLICAS}
+def site_file(most_replicas: int) -> str:
+    """A site that bounds the number of replicas, not what they need."""
+    limits = {"max_replicas": most_replicas, "max_replicas_per_version": most_replicas}
     if "cores" in Limits.model_fields:
         limits["cores"] = MOST_REPLICAS
     lines = ['name = "local"', "accepts_defaults = true", 'environments = ["venv"]', "[limits]"]

@@ -62,17 +62,25 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in lines if line)
 
 
-def replica_pids(task_manager: int) -> list[int]:
-    """Processes below a task manager that run the worker."""
-    return [pid for pid in descendants(task_manager) if _is_worker(pid)]
+def replica_pids(home: Path) -> list[int]:
+    """Processes that run the worker for the hub of this home (their parent is whoever reaps orphans)."""
+    pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if _is_worker(pid, home)]
 
 
-def _is_worker(pid: int) -> bool:
+def _is_worker(pid: int, home: Path) -> bool:
     try:
         command = command_of(pid)
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return any(word.endswith("run_worker.py") for word in command) and "python" in Path(command[0]).name
+    return bool(command) and "python" in Path(command[0]).name and is_worker_of(command, home)
+
+
+def is_worker_of(command: list[str], home: Path) -> bool:
+    """Whether this is the worker's command line, for a servable that lies below `home`."""
+    if not any(word.endswith("run_worker.py") for word in command) or "--description" not in command:
+        return False
+    return Path(command[command.index("--description") + 1]).is_relative_to(home)
 
 
 def reset_peak(pid: int) -> None:

@@ -42,9 +42,10 @@ class Bodies:
 def drive(target: Target, *, in_flight: int, seconds: float, bodies: Bodies | None = None) -> Load:
     """Keep `in_flight` requests going for a while. Raises RuntimeError when any answer was wrong."""
     bodies = bodies or Bodies()
+    whole = max(1, round(seconds))  # wrk takes no fractions
     headers = [part for name, value in target.headers.items() for part in ("-H", f"{name}: {value}")]
     command = [
-        "wrk", "-t1", f"-c{in_flight}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(SCRIPT), *headers,
+        "wrk", "-t1", f"-c{in_flight}", f"-d{whole}s", "--timeout", "30s", "-s", str(SCRIPT), *headers,
         target.url, "--", bodies.text, bodies.expect, str(bodies.status),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 120)

@@ -84,7 +84,8 @@ def _load(hub: BenchHub, name: str, rate: float, seconds: float) -> Latencies:
 def _watched(hub: BenchHub) -> Iterator[dict[str, Course]]:
     """Looks at every process of the hub, replicas included, from here to the end of the block."""
     pids = hub.pids()
-    replicas = replica_pids(pids["task_manager"])
+    assert hub.home
+    replicas = replica_pids(hub.home)
     pids |= {f"replica {index}": pid for index, pid in enumerate(replicas)}
     courses = {name: Course() for name in pids}
     over = threading.Event()
