@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -172,4 +173,6 @@ def _socket_path(folder: Path) -> Path:
     if parent.stat().st_uid != os.getuid() or parent.is_symlink():
         raise PermissionError(f"{parent} belongs to somebody else")
     parent.chmod(0o700)
+    for left in [path for path in parent.iterdir() if path.is_dir()]:
+        shutil.rmtree(left, ignore_errors=True)  # sockets of a pool whose task manager was killed
     return parent / "replicas.sock"

@@ -8,173 +8,27 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-from shim_worker import copy_shim, write_servable
+from executor_stage import Stand, ends, processes_of, standing
+from shim_worker import copy_shim
 
 from dlhub_task_manager.executors import blocks
-from dlhub_task_manager.executors.base import Executor
-from dlhub_task_manager.executors.choice import EXECUTORS, Needs, make_executor
-from dlhub_task_manager.executors.command import WorkerCommand
-from dlhub_task_manager.switchboard import Switchboard
-from proto_msgs import codec
+from dlhub_task_manager.executors.choice import EXECUTORS
 from proto_msgs.arrays import RawArray
 from proto_msgs.errors import Unavailable
 
-SOURCE = """
-import os, sys, time
-
-def run(x):
-    return x
-
-def fail(x):
-    raise ValueError(f"no {x} today")
-
-def talk(x):
-    print("from Python")
-    print("a complaint", file=sys.stderr)
-
-def die(x):
-    os._exit(3)
-
-def wait(folder):
-    open(os.path.join(folder, "began"), "w").close()
-    while not os.path.exists(os.path.join(folder, "go")):
-        time.sleep(0.01)
-    return os.getpid()
-
-def pid(x):
-    return os.getpid()
-"""
-METHODS: dict[str, Any] = {name: {} for name in ("run", "fail", "talk", "die", "wait", "pid")}
 pytestmark = pytest.mark.parametrize("kind", sorted(EXECUTORS))
-
-
-class Heard:
-    """A replica's listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.info: dict[str, Any] = {}
-        self.outcomes: dict[str, tuple[Any, ...]] = {}
-        self.batches: list[int] = []
-        """Those that are done, in order."""
-        self.why: dict[str, str] = {}
-        self.ready = self.gone = False
-        self.changed = asyncio.Event()
-
-    def on_hello(self, info: dict[str, Any]) -> None:
-        self.info = info
-        self.changed.set()
-
-    def on_ready(self, load_s: float) -> None:
-        self.ready = True
-        self.changed.set()
-
-    def on_unloadable(self, why: dict[str, str]) -> None:
-        self.why = why
-        self.changed.set()
-
-    def on_done(self, batch_id: int, outcomes: list[Any], last: bool) -> None:
-        for run_id, ok, body, run_s, stdout, stderr in (fields[:6] for fields in outcomes):
-            self.outcomes[run_id] = (ok, codec.unpack(body), run_s, stdout, stderr)
-        if last:
-            self.batches.append(batch_id)
-        self.changed.set()
-
-    def on_gone(self) -> None:
-        self.gone = True
-        self.changed.set()
-
-    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
-
-
-class Stand:
-    """An executor with what its replicas said, by replica."""
-
-    def __init__(self, executor: Executor, folder: Path) -> None:
-        self.executor = executor
-        self.folder = folder
-        self.heard: dict[str, Heard] = {}
-        self._numbers = iter(range(1_000_000))
-
-    def listen(self, replica_id: str) -> Heard:
-        return self.heard.setdefault(replica_id, Heard())
-
-    async def replica(self) -> tuple[str, Heard]:
-        """A replica that has loaded."""
-        replica_id = await self.executor.launch(self.listen)
-        heard = self.heard[replica_id]
-        await heard.until(lambda: heard.ready)
-        return replica_id, heard
-
-    def send(self, replica_id: str, method: str, **inputs: Any) -> int:
-        """Hand over a batch: a run for each of `inputs`."""
-        number = next(self._numbers)
-        runs = [
-            (run_id, codec.pack({"inputs": value, "parameters": {}}), time.time() + 60)
-            for run_id, value in inputs.items()
-        ]
-        assert self.executor.send(replica_id, number, method, runs)  # type: ignore[arg-type]
-        return number
-
-    async def answer(self, replica_id: str, method: str, **inputs: Any) -> dict[str, tuple[Any, ...]]:
-        heard = self.heard[replica_id]
-        number = self.send(replica_id, method, **inputs)
-        await heard.until(lambda: number in heard.batches)
-        return {run_id: heard.outcomes[run_id] for run_id in inputs}
-
-    async def began(self) -> None:
-        """The run of `wait` has begun."""
-        async with asyncio.timeout(30):
-            while not (self.folder / "began").exists():
-                await asyncio.sleep(0.01)
-
-    def let_go(self) -> None:
-        """Let the run of `wait` return."""
-        (self.folder / "go").touch()
 
 
 @pytest.fixture
 def shim(tmp_path: Path) -> Path:
     return copy_shim(tmp_path / "shim")
-
-
-@asynccontextmanager
-async def standing(kind: str, shim: Path, folder: Path, source: str = SOURCE) -> AsyncIterator[Stand]:
-    servable = write_servable(folder / "files", source, METHODS)
-    command = WorkerCommand(
-        python=Path(sys.executable), shim=shim, servable=servable, description=servable / "dlhub.json"
-    )
-    (folder / "blocks").mkdir()
-    (folder / "said").mkdir()
-    async with asyncio.timeout(110), Switchboard(folder) as switchboard, asyncio.TaskGroup() as tasks:
-        executor = make_executor(
-            kind,
-            Needs(
-                label=f"test-{os.getpid()}",
-                command=command,
-                folder=folder / "said",
-                blocks=folder / "blocks",
-                switchboard=switchboard,
-                tasks=tasks,
-            ),
-        )
-        try:
-            yield Stand(executor, folder)
-        finally:
-            await executor.close()
 
 
 @pytest.fixture
@@ -188,19 +42,9 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     """Neither processes nor sockets outlive an executor that was closed."""
     yield
     deadline = time.monotonic() + 10
-    while left := _processes(tmp_path):
+    while left := processes_of(tmp_path):
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.05)
-
-
-def _processes(folder: Path) -> list[str]:
-    """Commands of this process' descendants and of anything that names `folder`."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if str(folder) in command and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(command)
-    return found
 
 
 async def test_replicas_answer_batches_with_an_outcome_for_each_run(stand: Stand) -> None:
@@ -316,7 +160,7 @@ async def test_a_replica_that_is_stopped_finishes_what_it_has(stand: Stand) -> N
     await heard.until(lambda: held in heard.batches)
     assert heard.outcomes["a"][0]
     await heard.until(lambda: heard.gone)
-    assert await _ends(heard.info["pid"])
+    assert await ends(heard.info["pid"])
 
 
 async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None:
@@ -327,23 +171,10 @@ async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None
     assert at_it
     await stand.executor.end(first)
     assert (await stand.answer(second, "run", b=2))["b"][:2] == (True, 2)
-    ended = [pid for pid in (one.info["pid"], other.info["pid"]) if await _ends(pid, 2.0)]
+    ended = [pid for pid in (one.info["pid"], other.info["pid"]) if await ends(pid, 2.0)]
     assert len(ended) == 1
     survivor = (await stand.answer(second, "pid", c=None))["c"][1]
     assert survivor not in ended
-
-
-async def _ends(pid: int, timeout_s: float = 10.0) -> bool:
-    """Whether a process ends within the time."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        return False
-    except psutil.NoSuchProcess:
-        return True
-    return True
 
 
 async def test_a_provider_that_refuses_is_quoted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

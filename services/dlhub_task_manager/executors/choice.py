@@ -48,8 +48,8 @@ def _parsl(needs: Needs) -> Executor:
 def _htex(needs: Needs) -> Executor:
     from dlhub_task_manager.executors.htex import CAPABILITIES, HtexPool
 
-    def make() -> Any:
-        return HtexPool(needs.label, _provider(needs), needs.blocks)
+    def make(name: str) -> Any:
+        return HtexPool(name, _provider(needs), needs.blocks)
 
     return PooledExecutor(needs.label, make, _spec(needs), CAPABILITIES, needs.tasks)
 
@@ -58,8 +58,8 @@ def _ipp(needs: Needs) -> Executor:
     # Not at the top: it brings IPython along, which few sites use.
     from dlhub_task_manager.executors.ipp import CAPABILITIES, IpyParallelPool
 
-    def make() -> Any:
-        return IpyParallelPool(needs.label, _provider(needs), needs.blocks)
+    def make(name: str) -> Any:
+        return IpyParallelPool(name, _provider(needs), needs.blocks)
 
     return PooledExecutor(needs.label, make, _spec(needs), CAPABILITIES, needs.tasks)
 
@@ -73,10 +73,10 @@ def _provider(needs: Needs) -> LocalProcesses:
 
 def _spec(needs: Needs) -> Spec:
     """Sockets lie beside the switchboard's: their paths must be short."""
-    sockets = Path(needs.switchboard.endpoint.removeprefix("ipc://")).parent / needs.label
+    sockets = Path(needs.switchboard.endpoint.removeprefix("ipc://")).parent
     return Spec(
         command=needs.command,
         folder=needs.folder,
-        states=needs.blocks / f"{needs.label}.states",
+        states=needs.blocks / "states",
         sockets=sockets,
     )

@@ -10,21 +10,18 @@ state file, because neither HTEX nor IPyParallel says which engine has taken whi
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgpack
 import zmq
 
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.tether import ending_with_parent
 from proto_msgs import worker
 
 NAME_VARIABLE = "DLHUB_ENGINE"
@@ -45,7 +42,7 @@ class Spec:
     folder: Path
     """Gets a folder per engine, with what its child prints."""
     states: Path
-    """Folder of the state files."""
+    """Folder of the state files, of one pool."""
     sockets: Path
     """Folder for the sockets between engines and their children; a short path."""
 
@@ -118,7 +115,7 @@ class Child:
         self._state.write(LOADING)
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._socket = spec.sockets / f"{engine}-{os.getpid()}"
+        self._socket = spec.sockets / str(os.getpid())  # short: a socket's path has 107 characters at most
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.linger = 0
@@ -126,7 +123,7 @@ class Child:
         self._process = subprocess.Popen(
             spec.command.words(f"ipc://{self._socket}", engine, spec.folder / engine),
             stdin=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent(),
+            preexec_fn=ending_with_parent(),
         )
         self._minder = threading.Thread(target=self._mind, name="dlhub-minder", daemon=True)
         self._minder.start()
@@ -219,11 +216,3 @@ def _ends_loading(frame: worker.Frame) -> bool:
 
 def _ends_batch(frame: worker.Frame) -> bool:
     return frame[0] == worker.DONE and bool(frame[3])
-
-
-def _end_with_parent() -> Callable[[], Any] | None:
-    """What a child does first, so that it does not outlive an engine that is killed (Linux only)."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG

@@ -9,6 +9,8 @@ from typing import Any
 
 from parsl.executors import HighThroughputExecutor
 from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
+from parsl.executors.status_handling import BlockProviderExecutor
+from parsl.jobs.states import JobStatus
 
 from dlhub_task_manager.executors.base import Capabilities
 from dlhub_task_manager.executors.pools import LOOPBACK, engine_environment
@@ -53,6 +55,10 @@ class HtexPool(HighThroughputExecutor):
     @property
     def center_lives(self) -> bool:
         return self.interchange_proc is not None and self.interchange_proc.poll() is None
+
+    def status(self) -> dict[str, JobStatus]:
+        """What the provider says: asking the interchange too would wait for ever once that has died."""
+        return BlockProviderExecutor.status(self)
 
     def _get_launch_command(self, block_id: str) -> str:
         scrubbed = engine_environment(Path(sys.executable), self.folder, self.next_engine)

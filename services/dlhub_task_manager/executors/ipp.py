@@ -66,7 +66,10 @@ class IpyParallelPool(BlockProviderExecutor, RepresentationMixin):
         ]
         with (self._profile / "controller.log").open("wb") as log:
             self._controller = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         file = self._wait_for(self._profile / "security" / "ipcontroller-client.json")
         self._client = ipyparallel.Client(

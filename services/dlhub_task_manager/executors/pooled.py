@@ -14,12 +14,13 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
-from dlhub_task_manager.executors.engine import Answer, Spec, answer
+from dlhub_task_manager.executors.engine import Answer, Spec
 from dlhub_task_manager.executors.matching import (
     Sight,
     Slot,
@@ -47,7 +48,7 @@ class PooledExecutor(Executor):
     def __init__(
         self,
         label: str,
-        make: Callable[[], Any],
+        make: Callable[[str], Any],
         spec: Spec,
         capabilities: Capabilities,
         tasks: asyncio.TaskGroup,
@@ -55,9 +56,9 @@ class PooledExecutor(Executor):
         self.capabilities = capabilities
         self._label = label
         self._numbers = itertools.count()
+        self._pool_numbers = itertools.count()
         self._make = make
         self._spec = spec
-        self._packed_spec = spec.pack()
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._starting = asyncio.Lock()
@@ -87,11 +88,17 @@ class PooledExecutor(Executor):
             if self._closed:
                 raise Unavailable("the executor has ended")
             if self._pool is None:
-                pool = RunningPool(self._make(), self._spec)
+                pool = self._new_pool()
                 await asyncio.to_thread(pool.open)
                 self._pool = pool
                 self._watch = self._watch or self._tasks.create_task(self._watch_forever())
             return self._pool
+
+    def _new_pool(self) -> RunningPool:
+        """One that shares nothing with those before it, which may not have ended yet."""
+        name = f"{self._label}.{next(self._pool_numbers)}"
+        spec = replace(self._spec, states=self._spec.states / name, sockets=self._spec.sockets / name)
+        return RunningPool(self._make(name), spec)
 
     def _load(self) -> None:
         """Have a task with the pool for each slot whose engine has not loaded."""
@@ -106,7 +113,7 @@ class PooledExecutor(Executor):
         if self._pool is None:
             return None
         try:
-            future = self._pool.submit(answer, self._packed_spec, frame)
+            future = self._pool.submit(frame)
         except Exception:  # whatever Parsl raises of a pool that has broken down
             logger.exception("Task not taken", extra={"action": "submit_failed", "executor": self._label})
             return None

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dlhub_task_manager.executors.blocks import Blocks
 from dlhub_task_manager.executors.command import PATH, scrubbed
-from dlhub_task_manager.executors.engine import NAME_VARIABLE, Spec
+from dlhub_task_manager.executors.engine import NAME_VARIABLE, Spec, answer
 from dlhub_task_manager.executors.matching import Sight
 from proto_msgs.errors import Unavailable
 
@@ -52,6 +52,7 @@ class RunningPool:
         self._pool: Pool = pool
         self._blocks = Blocks(pool)
         self._spec = spec
+        self._packed_spec = spec.pack()
         self._block_ids: dict[str, str] = {}
         """By engine."""
         self._lock = threading.Lock()
@@ -76,9 +77,9 @@ class RunningPool:
             self._pool.next_engine = engine
             self._block_ids[engine] = self._blocks.launch()
 
-    def submit(self, func: Any, *args: bytes) -> Future[bytes]:
-        """Let an engine call `func`; whatever Parsl raises."""
-        return self._pool.submit(func, {}, *args)
+    def submit(self, frame: bytes) -> Future[bytes]:
+        """Let an engine answer a frame; raises whatever Parsl does."""
+        return self._pool.submit(answer, {}, self._packed_spec, frame)
 
     def look(self) -> Sight:
         """How the blocks and engines are."""

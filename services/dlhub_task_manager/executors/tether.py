@@ -1,17 +1,19 @@
-"""`python -m ...tether PARENT MODULE ARGUMENTS`: run a module as a command that ends when PARENT does.
+"""Processes that end when the one that started them does, also when that is killed.
 
-Parsl's interchange and IPyParallel's controller are processes of their own; a task manager that was killed
-could not end them.
+`python -m ...tether PARENT MODULE ARGUMENTS` runs a module so: Parsl's interchange, IPyParallel's controller
+with its schedulers.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import runpy
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 LOOK_S = 1.0
 PATIENCE_S = 5.0
@@ -23,9 +25,21 @@ def tethered(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", __name__, str(os.getpid()), module, *arguments]
 
 
+def ending_with_parent() -> Callable[[], object]:
+    """What a new process calls first, so that the kernel kills it with the thread that made it.
+
+    Of use where that thread is the main one. Elsewhere than on Linux it does nothing.
+    """
+    if sys.platform != "linux":
+        return lambda: None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+
+
 def main() -> None:
-    """Watch the parent from a thread while the module runs."""
+    """Watch the parent from a thread while the module runs; what the module forks ends with it."""
     parent, module = int(sys.argv[1]), sys.argv[2]
+    os.register_at_fork(after_in_child=ending_with_parent())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     sys.argv[:] = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -136,7 +136,7 @@ class World:
         capabilities = Capabilities(cancels_running=False, loss_noticed_s=1.0)
         self.executor = PooledExecutor("e", self._make, self.spec, capabilities, tasks)
 
-    def _make(self) -> FakePool:
+    def _make(self, name: str) -> FakePool:
         pool = FakePool()
         pool.fails_with = self.fails_with
         self.pools.append(pool)
@@ -179,7 +179,7 @@ class World:
 
     def note(self, engine: str, state: str) -> None:
         """What an engine writes into its state file."""
-        (self.states / engine).write_text(state)
+        (self.states / f"e.{len(self.pools) - 1}" / engine).write_text(state)
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -368,6 +368,6 @@ async def test_after_closing_nothing_starts(world: World) -> None:
     await world.executor.close()
     assert world.pool.shut_down
     assert world.pool.jobs.cancelled == ["job0"]
-    assert not world.states.exists()
+    assert list(world.states.iterdir()) == []
     with pytest.raises(Unavailable, match="has ended"):
         await world.launch()
