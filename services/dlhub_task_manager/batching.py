@@ -170,18 +170,18 @@ class JointPace(Pace):
         return objective_s if self.least_s < objective_s / 2 else max(objective_s, STRETCH * self.least_s)
 
     def _grow(self, items: int, call_s: float, allowed_s: float) -> None:
-        if not self.step and call_s <= allowed_s / 2:
+        # What is beyond a call for one doubles with the items.
+        twice_s = call_s + max(0.0, call_s - self.least_s)
+        if not self.step and twice_s <= allowed_s:
             self.limit = min(MAX_JOINT, 2.0 * items)
             return
         self._end_start()
         self.limit = min(MAX_JOINT, self.limit + self.step)
 
     def _shrink(self, items: int, call_s: float, allowed_s: float) -> None:
-        self._end_start()
-        far_off = call_s > 2 * allowed_s
-        self.limit = max(1.0, min(self.limit, items) * (allowed_s / call_s if far_off else DECREASE))
-        if far_off:
-            self.step = max(1.0, self.limit / 16)
+        # In proportion, but no further than to a half: one call may have been late by chance.
+        self.limit = max(1.0, min(self.limit, items) * min(DECREASE, max(0.5, allowed_s / call_s)))
+        self.step = max(1.0, self.limit / 16)
 
     def _end_start(self) -> None:
         self.step = self.step or max(1.0, self.limit / 16)

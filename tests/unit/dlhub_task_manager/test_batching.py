@@ -76,6 +76,10 @@ def test_batches_grow_quickly_while_calls_are_far_below_the_objective() -> None:
     assert used(lambda items: 0.01, batches=6).bound == 64
 
 
+def test_what_a_call_costs_anyway_does_not_slow_the_growth() -> None:
+    assert used(lambda items: 0.046 + 0.0002 * items, batches=9).bound >= 128
+
+
 def test_batches_settle_where_a_call_takes_what_it_may() -> None:
     pace = used(lambda items: 0.01 + 0.001 * items, batches=200)
     assert 0.07 < 0.01 + 0.001 * pace.bound <= 0.105
@@ -95,10 +99,11 @@ def test_a_call_that_is_a_little_late_makes_batches_a_little_smaller() -> None:
     assert pace.bound == 90
 
 
-def test_a_call_that_is_far_too_late_makes_batches_smaller_in_proportion() -> None:
+@pytest.mark.parametrize(("call_s", "bound"), [(0.125, 80), (1.0, 50)])
+def test_a_call_that_is_far_too_late_makes_them_smaller_in_proportion(call_s: float, bound: int) -> None:
     pace = JointPace(item_s=0.001, call_s=0.09, least_s=0.01, least_items=1, limit=100, step=4)
-    pace.learn_call(100, 1.0, OBJECTIVE_S)
-    assert pace.bound == 10
+    pace.learn_call(100, call_s, OBJECTIVE_S)
+    assert pace.bound == bound
 
 
 def test_a_batch_never_becomes_empty() -> None:
