@@ -121,6 +121,7 @@ class Intake:
             self._site.tasks.create_task(delivery.dead_letter())
             return
         self._taken.add(taken)
+        self.serving.scaler.demand.came(len(taken.batch.runs))
         simple = taken.batch.lane is Lane.INTERACTIVE and not any(run.blob for run in taken.batch.runs)
         if simple:
             self._admit(taken, taken.batch.runs)
