@@ -87,8 +87,11 @@ def header(dtype: str, shape: Shape) -> bytes:
     return head
 
 
-def decode(data: bytes) -> Any:
-    """The array in an extension's body: a read-only view, or a RawArray. ValueError if it is not one."""
+def decode(data: Buffer) -> Any:
+    """The array in an extension's body: a view, or a RawArray. ValueError if it is not one.
+
+    The view may be written to where `data` may.
+    """
     layout = _layout(data)
     if layout.numpy_dtype is None and not _find_numpy_dtype(layout):
         return RawArray(layout.dtype, layout.shape, memoryview(data)[layout.offset :])
@@ -102,6 +105,11 @@ def decode_own(data: bytes) -> Any:
     """The array in an extension's body as a copy to write to; nested lists where there is no NumPy."""
     array = decode(data)
     return array.tolist() if isinstance(array, RawArray) else array.copy()
+
+
+def is_aligned(array: Any) -> bool:
+    """Whether the elements lie as they do in an array that was decoded from bytes of its own."""
+    return bool(array.__array_interface__["data"][0] % _ALIGNMENT == 0)
 
 
 class _Layout:
@@ -128,13 +136,13 @@ def _remember(cache: dict[Any, Any], key: Any, entry: Any) -> None:
     cache[key] = entry
 
 
-def _layout(data: bytes) -> _Layout:
+def _layout(data: Buffer) -> _Layout:
     if len(data) < 4:
         raise ValueError("an array's header is cut off")
     offset, length = struct.unpack_from("<HH", data)
     if not 4 + length <= offset <= min(len(data), _MAX_HEADER_BYTES) or offset % _ALIGNMENT:
         raise ValueError(f"an array's header has impossible sizes: offset {offset}, length {length}")
-    head = data[:offset]
+    head = bytes(data[:offset])
     layout = _layouts.get(head)
     if layout is None:
         layout = _read_header(offset, head[4 : 4 + length])

@@ -19,11 +19,11 @@ from urllib.parse import unquote, urlparse
 import obstore
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
+from dlhub_runtime import folder_blobs
+from dlhub_runtime.folder_blobs import CHUNK_BYTES, INCOMING, Buffer
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import Malformed, NotFound, TooLarge
 
-CHUNK_BYTES = 1024 * 1024
-INCOMING = "incoming"
 TRANSIENT = "transient"
 
 
@@ -59,10 +59,13 @@ class BlobStore:
         """A context in which a blob is written chunk by chunk."""
         return BlobWriter(self._store, self._prefix, max_bytes, expected_sha256)
 
-    async def put(self, content: bytes) -> BlobRef:
-        """Keep `content`."""
+    async def put(self, *pieces: Buffer) -> BlobRef:
+        """Keep a content that is in memory, piece after piece."""
+        if self._root:
+            return await asyncio.to_thread(folder_blobs.put, self._root / self._prefix, pieces)
         async with self.writer() as writer:
-            await writer.write(content)
+            for piece in pieces:
+                await writer.write(piece)
         return writer.blob
 
     async def put_file(self, path: Path) -> BlobRef:
@@ -77,6 +80,8 @@ class BlobStore:
     async def get(self, sha256: str) -> bytes:
         """The whole content. Raises NotFound."""
         try:
+            if self._root:
+                return await asyncio.to_thread((self._root / self._key(sha256)).read_bytes)
             result = await obstore.get_async(self._store, self._key(sha256))
             return bytes(await result.bytes_async())
         except FileNotFoundError as error:
@@ -88,6 +93,10 @@ class BlobStore:
         if size is None:
             raise _missing(sha256)
         stop = size if end is None else min(end, size)
+        if self._root:
+            async for read in folder_blobs.stream(self._root / self._key(sha256), start, stop):
+                yield read
+            return
         for at in range(start, stop, CHUNK_BYTES):
             piece = await obstore.get_range_async(
                 self._store, self._key(sha256), start=at, end=min(at + CHUNK_BYTES, stop)
@@ -153,7 +162,7 @@ class BlobWriter:
             raise RuntimeError("the blob is not complete: leave the writer's context first")
         return self._blob
 
-    async def write(self, chunk: bytes) -> None:
+    async def write(self, chunk: Buffer) -> None:
         """Add bytes. Raises TooLarge when the limit is passed."""
         self.size_bytes += len(chunk)
         if self._max_bytes is not None and self.size_bytes > self._max_bytes:

@@ -10,5 +10,5 @@ So it keeps to Python 3.8, the standard library, msgpack and pyzmq; NumPy and jo
 model needs them.
 """
 
-TRAVELS = ("__init__.py", "arrays.py", "codec.py", "worker.py")
+TRAVELS = ("__init__.py", "arrays.py", "codec.py", "views.py", "worker.py")
 """The files of `proto_msgs` that go along."""

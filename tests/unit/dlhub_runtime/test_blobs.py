@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dlhub_runtime import folder_blobs
 from dlhub_runtime.blobs import CHUNK_BYTES, BlobStore
 from proto_msgs.errors import Malformed, NotFound, TooLarge
 
@@ -205,3 +207,28 @@ async def test_old_transient_content_is_collected_and_nothing_else(store: BlobSt
 async def test_the_lasting_area_cannot_be_collected(store: BlobStore) -> None:
     with pytest.raises(ValueError, match="transient"):
         await store.collect(older_than_s=0)
+
+
+async def test_pieces_are_kept_as_one_content(store: BlobStore) -> None:
+    floats = np.arange(3 * CHUNK_BYTES // 8, dtype="f8")
+
+    blob = await store.put(b"head", memoryview(floats), bytearray(b"tail"))
+
+    content = b"head" + floats.tobytes() + b"tail"
+    assert (blob.sha256, blob.size_bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert await store.get(blob.sha256) == content
+
+
+async def test_a_put_that_fails_leaves_nothing_behind(in_folder: BlobStore, folder: Path) -> None:
+    with pytest.raises(TypeError):
+        await in_folder.put(b"head", "no bytes")  # type: ignore[arg-type]
+
+    assert files(folder) == []
+
+
+async def test_a_file_that_was_cut_short_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+
+    with pytest.raises(OSError, match="ends at byte 7,000, before byte 7,001"):
+        _ = [piece async for piece in folder_blobs.stream(path, 0, len(CONTENT) + 1)]

@@ -1,0 +1,85 @@
+"""Blobs of a store that is a folder: whole contents go in and out in few steps.
+
+The object store's own writer takes a turn of the event loop and a copy for every piece; here a
+content that is in memory is hashed and written by one thread in one go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from proto_msgs.blobs import BlobRef
+
+Buffer = bytes | bytearray | memoryview
+
+INCOMING = "incoming"
+CHUNK_BYTES = 1024 * 1024
+"""So much is hashed and then written, while the processor still has it at hand; and read at a time."""
+
+
+def place(area: Path, sha256: str) -> Path:
+    """Where a content lies. Two levels of folders, so that no folder gets too full."""
+    return area / "sha256" / sha256[:2] / sha256
+
+
+def put(area: Path, pieces: Sequence[Buffer]) -> BlobRef:
+    """Keep a content that is in memory. Blocking."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with _incoming(area) as path:
+        with path.open("xb", buffering=0) as file:
+            for chunk in _chunks(pieces):
+                digest.update(chunk)
+                size_bytes += _write(file.fileno(), chunk)
+        return _settle(area, path, BlobRef(sha256=digest.hexdigest(), size_bytes=size_bytes))
+
+
+async def stream(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
+    """Bytes of a file from `start` up to (not including) `stop`. Raises OSError when they are not there."""
+    file = await asyncio.to_thread(path.open, "rb", buffering=0)
+    with file:
+        while start < stop:
+            piece = await asyncio.to_thread(os.pread, file.fileno(), min(CHUNK_BYTES, stop - start), start)
+            if not piece:
+                raise OSError(f"{path.name} ends at byte {start:,}, before byte {stop:,}")
+            yield piece
+            start += len(piece)
+
+
+def _chunks(pieces: Sequence[Buffer]) -> Iterator[memoryview]:
+    for piece in pieces:
+        view = memoryview(piece).cast("B")
+        for at in range(0, len(view), CHUNK_BYTES):
+            yield view[at : at + CHUNK_BYTES]
+
+
+def _write(descriptor: int, chunk: memoryview) -> int:
+    written = 0
+    while written < len(chunk):  # a signal, or a disk that is nearly full
+        written += os.write(descriptor, chunk[written:])
+    return written
+
+
+@contextmanager
+def _incoming(area: Path) -> Iterator[Path]:
+    """A new path for a file that is not complete; whatever is still there in the end is removed."""
+    path = area / INCOMING / secrets.token_hex(16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _settle(area: Path, path: Path, blob: BlobRef) -> BlobRef:
+    """Give a complete file its name; one that is there already has the same content."""
+    target = place(area, blob.sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(target)
+    return blob
