@@ -27,7 +27,8 @@ from loadtest.wrk import drive
 
 TITLE = "Soak: half the peak for a long time"
 MINUTES, SHORT_MINUTES = 30.0, 1.0
-JUDGED_SHARE = 2 / 3
+SETTLING_SHARE = 1 / 3
+"""Of the time, at its beginning; the rest is judged."""
 JUDGED_FROM_MINUTES = 25.0
 """A soak that is shorter is not judged."""
 STRETCH_S = 60.0
@@ -136,7 +137,7 @@ def _judge(report: Report, courses: dict[str, Course], minutes: float) -> None:
 
 def judged_part(course: Course) -> tuple[list[float], list[float]]:
     """Times and memory of the last two thirds."""
-    start = course.at_s[-1] * (1 - JUDGED_SHARE)
+    start = course.at_s[-1] * SETTLING_SHARE
     late = [pair for pair in zip(course.at_s, course.resident_mb, strict=True) if pair[0] >= start]
     return [at for at, _ in late], [mb for _, mb in late]
 
