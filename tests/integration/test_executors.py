@@ -177,6 +177,17 @@ async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None
     assert survivor not in ended
 
 
+async def test_ending_an_idle_replica_costs_the_others_nothing(stand: Stand) -> None:
+    (first, _), (second, heard) = await asyncio.gather(stand.replica(), stand.replica())
+    ending = asyncio.ensure_future(stand.executor.end(first))
+    for number in range(30):
+        assert (await stand.answer(second, "run", **{f"r{number}": number}))[f"r{number}"][0]
+    await ending
+    for number in range(30, 60):
+        assert (await stand.answer(second, "run", **{f"r{number}": number}))[f"r{number}"][0]
+    assert not heard.gone
+
+
 async def test_a_provider_that_refuses_is_quoted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("the partition is closed")

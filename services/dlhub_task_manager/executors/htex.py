@@ -19,6 +19,8 @@ from dlhub_task_manager.executors.tether import tethered
 BEAT_S = 2
 SILENCE_S = 10
 """After so long an engine that is silent is lost; blocks that end are seen sooner."""
+COMMAND_S = 5.0
+"""How long the interchange may take to answer a command."""
 CAPABILITIES = Capabilities(cancels_running=False, loss_noticed_s=SILENCE_S + 2 * BEAT_S)
 MODULE = "parsl.executors.high_throughput"
 
@@ -59,6 +61,13 @@ class HtexPool(HighThroughputExecutor):
     def status(self) -> dict[str, JobStatus]:
         """What the provider says: asking the interchange too would wait for ever once that has died."""
         return BlockProviderExecutor.status(self)
+
+    def retire(self, block_id: str) -> None:
+        """Hold the managers of a block: the interchange gives them no more tasks."""
+        client: Any = self.command_client
+        for manager in client.run("MANAGERS", timeout_s=COMMAND_S):
+            if manager["block_id"] == block_id:
+                client.run(["HOLD_MANAGER", manager["manager"]], timeout_s=COMMAND_S)
 
     def _get_launch_command(self, block_id: str) -> str:
         scrubbed = engine_environment(Path(sys.executable), self.folder, self.next_engine)

@@ -27,6 +27,8 @@ MISSES = 10
 CAPABILITIES = Capabilities(cancels_running=False, loss_noticed_s=MISSES * BEAT_MS / 1000 + 2)
 START_S = 60.0
 """What the controller gets to start."""
+COMMAND_S = 5.0
+"""How long the controller may take to heed a request."""
 OPTIONS = (
     f"--ip={LOOPBACK}",
     f"--location={LOOPBACK}",
@@ -98,6 +100,18 @@ class IpyParallelPool(BlockProviderExecutor, RepresentationMixin):
         self._view.history.clear()
         return future
 
+    def retire(self, block_id: str) -> None:
+        """Tell the controller that an engine is gone, as engines do that leave by themselves."""
+        number, client = int(block_id), self._client
+        client._io_loop.add_callback(
+            lambda: client.session.send(
+                client._query_stream, "unregistration_request", content={"id": number}
+            )
+        )
+        deadline = time.monotonic() + COMMAND_S
+        while number in client.ids and time.monotonic() < deadline:
+            time.sleep(0.005)
+
     def outstanding(self) -> int:
         return len(self._client.outstanding) if self._client else 0
 
@@ -112,6 +126,7 @@ class IpyParallelPool(BlockProviderExecutor, RepresentationMixin):
                 *engine_environment(Path(sys.executable), self.folder, self.next_engine),
                 *(sys.executable, "-m", "ipyparallel.engine", f"--file={file}"),
                 *(f"--profile-dir={self._profile}", "--IPEngine.enable_nanny=False", "--log-level=WARN"),
+                f"--IPEngine.id={block_id}",
                 f"--IPEngine.max_heartbeat_misses={MISSES}",
             ]
         )

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """How often blocks and engines are looked at."""
+REACH_S = 0.05
+"""How long a task that the pool has given to an engine may take to reach it."""
 LOAD_AGAIN_S = 0.05
 """After a task to load the model reached an engine that had loaded it before."""
 
@@ -213,8 +215,19 @@ class PooledExecutor(Executor):
             exchange(slot, engine_to_end(slot, self._slots.values(), sight), self._slots.values())
         engine = slot.engine if slot else replica_id
         if owner_of(engine, self._slots.values()) is None:
+            await asyncio.to_thread(pool.retire, engine)
+            await self._let_finish(pool, engine)
             await asyncio.to_thread(pool.end, engine)
         return self._spec.folder / engine
+
+    async def _let_finish(self, pool: RunningPool, engine: str) -> None:
+        """Wait while an engine is at another slot's batch, which reached it just before it was retired."""
+        await asyncio.sleep(REACH_S)
+        while not self._closed:
+            state = (await asyncio.to_thread(pool.states)).get(engine)
+            if not any(slot.at and slot.at == state for slot in self._slots.values()):
+                return
+            await asyncio.sleep(REACH_S)
 
     def silence_s(self, replica_id: str) -> float:
         """Of an engine of which nobody knows whether it will ever come; the pool watches the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from concurrent.futures import Future
@@ -13,6 +14,8 @@ from dlhub_task_manager.executors.command import PATH, scrubbed
 from dlhub_task_manager.executors.engine import NAME_VARIABLE, Spec, answer
 from dlhub_task_manager.executors.matching import Sight
 from proto_msgs.errors import Unavailable
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 
@@ -26,6 +29,9 @@ class Pool(Protocol):
     @property
     def center_lives(self) -> bool:
         """Whether the process lives through which engines are reached."""
+
+    def retire(self, block_id: str) -> None:
+        """Give the engine in a block no more tasks. May block."""
 
     def start(self) -> None: ...
     def submit(self, func: Any, resource_specification: dict[str, Any], *args: Any) -> Future[Any]: ...
@@ -92,6 +98,16 @@ class RunningPool:
     def states(self) -> dict[str, str]:
         """What each engine is at."""
         return {path.name: path.read_text().strip() for path in self._spec.states.iterdir()}
+
+    def retire(self, engine: str) -> None:
+        """Give an engine that is about to end no more tasks, so that none is lost with it."""
+        block_id = self._block_ids.get(engine)
+        if block_id is None or not self._pool.center_lives:
+            return
+        try:
+            self._pool.retire(block_id)
+        except Exception:  # whatever Parsl raises; a task that is lost is tried again
+            logger.exception("Engine not retired", extra={"action": "retire_failed", "engine": engine})
 
     def end(self, engine: str) -> None:
         """End an engine's block, whatever it is at."""

@@ -20,6 +20,7 @@ from dlhub_task_manager.executors.base import Capabilities
 from dlhub_task_manager.executors.command import WorkerCommand
 from dlhub_task_manager.executors.engine import GONE, Answer, Spec
 from dlhub_task_manager.executors.pooled import PooledExecutor
+from dlhub_task_manager.executors.pools import RunningPool
 from proto_msgs import codec, worker
 from proto_msgs.errors import Unavailable
 
@@ -64,6 +65,7 @@ class FakePool(BlockProviderExecutor):
         self.next_engine = ""
         self.center_lives = True
         self.launched: list[str] = []
+        self.retired: list[str] = []
         self.tasks_sent: list[tuple[bytes, Future[bytes]]] = []
         self.fails_with: Exception | None = None
         self.shut_down = False
@@ -89,6 +91,11 @@ class FakePool(BlockProviderExecutor):
     def _get_launch_command(self, block_id: str) -> str:
         self.launched.append(self.next_engine)
         return "true"
+
+    def retire(self, block_id: str) -> None:
+        self.retired.append(block_id)
+        if self.fails_with:
+            raise self.fails_with
 
     def shutdown(self) -> None:
         self.shut_down = True
@@ -199,6 +206,7 @@ async def _world(folder: Path) -> AsyncIterator[World]:
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(pooled, "LOOK_S", 0.01)
     monkeypatch.setattr(pooled, "LOAD_AGAIN_S", 0.002)
+    monkeypatch.setattr(pooled, "REACH_S", 0.002)
     async with _world(tmp_path) as world:
         yield world
 
@@ -298,6 +306,40 @@ async def test_ending_a_slot_ends_the_engine_at_its_batch_and_nothing_more_is_he
     await world.answer(load=False, engine=first, frames=done(2))
     await world.until(lambda: world.heard[second].said[-1] == "done 2")
     assert world.heard[first].said == ["hello", "ready"]
+
+
+async def test_an_engine_is_retired_before_it_ends_and_finishes_what_reached_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    states = RunningPool.states
+
+    def look(pool: RunningPool) -> dict[str, str]:
+        looks.append(1)
+        return states(pool)
+
+    monkeypatch.setattr(RunningPool, "states", look)
+    first, second = await world.ready(), await world.ready()
+    world.send(second, 1)
+    ending = asyncio.ensure_future(world.executor.end(first))
+    await world.until(lambda: world.pool.retired == ["0"])
+    world.note(first, "1")  # chosen before it began
+    seen = len(looks)
+    await world.until(lambda: len(looks) > seen + 3)
+    assert world.pool.jobs.cancelled == []
+    await world.answer(load=False, engine=first, frames=done(1))
+    await ending
+    assert world.pool.jobs.cancelled == ["job0"]
+
+
+async def test_an_engine_that_cannot_be_retired_ends_all_the_same(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica_id = await world.ready()
+    world.pool.fails_with = RuntimeError("no answer")
+    await world.executor.end(replica_id)
+    assert world.pool.jobs.cancelled == ["job0"]
+    assert "no answer" in caplog.text
 
 
 async def test_an_idle_engine_that_died_loses_its_replica(world: World) -> None:
