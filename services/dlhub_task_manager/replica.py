@@ -88,11 +88,11 @@ class Replica:
 
     def room(self, most: int) -> bool:
         """Whether it takes another batch, if it may have `most`; beside a run on its own none fits."""
-        if self.state is not ReplicaState.READY:
-            return False
-        if not self.batches:
-            return True
-        return len(self.batches) < most and not any([batch.alone for batch in self.batches])
+        return (
+            self.state is ReplicaState.READY
+            and len(self.batches) < most
+            and not any(batch.alone for batch in self.batches)
+        )
 
     def on_hello(self, info: dict[str, Any]) -> None:
         self.info = info
