@@ -119,7 +119,8 @@ class Dispatcher:
     def _share(self, pace: Pace) -> int:
         """How many runs the next batch should have, so that all replicas get some."""
         share = -(-len(self.lines) // max(1, self.pool.peers))
-        return max(share, int(LITTLE_S / pace.item_s)) if pace.item_s else share
+        # A worker may say that its runs took no time at all: the average then sinks to where 1 / x overflows.
+        return max(share, int(LITTLE_S / max(pace.item_s, 1e-9))) if pace.item_s else share
 
     def sent(self, replica: Replica, batch: Batch) -> None:
         """A batch went to a replica."""

@@ -180,3 +180,10 @@ async def test_closing_forgets_a_batch_that_was_held(stage: Stage) -> None:
     give(stage, "e")
     assert [state.run.run_id for state in stage.serving.close()] == ["e"]
     assert stage.serving.dispatcher._timer is None
+
+
+async def test_runs_that_take_no_time_at_all_are_dispatched(stage: Stage) -> None:
+    await stage.replica()
+    stage.serving.dispatcher.pace("run").item_s = 5e-324  # the smallest number there is
+    stage.give(*"abc")
+    assert stage.sent == [["a", "b", "c"]]
