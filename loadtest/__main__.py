@@ -9,6 +9,7 @@ python -m loadtest redraw --out docs/bench  tables and plots again, from the JSO
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ RECORD = "results.md"
 def main(arguments: Sequence[str]) -> int:
     """0 when every goal was reached and nothing failed."""
     options, names = read_arguments(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped either way
     console = Console()
     if names == ["redraw"]:
         results = load_all(options.out, NAMES)
