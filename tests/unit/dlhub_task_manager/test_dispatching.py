@@ -130,6 +130,13 @@ async def test_the_report_tells_what_an_item_takes(stage: Stage) -> None:
     assert stage.serving.report().item_s == {"together": 0.05, "run": 0.25}
 
 
+async def test_runs_that_are_said_to_take_no_time_are_dispatched(stage: Stage) -> None:
+    await stage.replica()
+    stage.serving.dispatcher.pace("run").item_s = 5e-324
+    stage.give("a", "b")
+    assert stage.sent == [["a", "b"]]
+
+
 async def test_an_overdue_run_does_not_end_the_call_that_others_wait_for(stage: Stage) -> None:
     replica_id = await stage.replica()
     learn(stage, 0.05)
