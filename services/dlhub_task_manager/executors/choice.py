@@ -56,7 +56,12 @@ def _htex(needs: Needs) -> Executor:
 
 def _ipp(needs: Needs) -> Executor:
     # Not at the top: it brings IPython along, which few sites use.
-    from dlhub_task_manager.executors.ipp import CAPABILITIES, IpyParallelPool
+    try:
+        from dlhub_task_manager.executors.ipp import CAPABILITIES, IpyParallelPool
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            "the executor 'ipp' needs IPyParallel, which this site has not installed: pip install 'dlhub[ipp]'"
+        ) from error
 
     def make(name: str) -> Any:
         return IpyParallelPool(name, _provider(needs), needs.blocks)
