@@ -60,7 +60,7 @@ def _ipp(needs: Needs) -> Executor:
         from dlhub_task_manager.executors.ipp import CAPABILITIES, IpyParallelPool
     except ModuleNotFoundError as error:
         raise Unavailable(
-            "the executor 'ipp' needs IPyParallel, which this site has not installed: pip install 'dlhub[ipp]'"
+            "the executor 'ipp' needs IPyParallel, which this site lacks: pip install 'dlhub[ipp]'"
         ) from error
 
     def make(name: str) -> Any:
