@@ -24,7 +24,9 @@ from proto_msgs.errors import Unavailable
 BEAT_MS = 1000
 MISSES = 10
 """Heartbeats that an engine may miss; blocks that end are seen sooner."""
-CAPABILITIES = Capabilities(cancels_running=False, loss_noticed_s=MISSES * BEAT_MS / 1000 + 2)
+STRANDED_S = 5.0
+"""How long its scheduler waits for results of an engine that is gone, before it gives up the tasks."""
+CAPABILITIES = Capabilities(cancels_running=False, loss_noticed_s=MISSES * BEAT_MS / 1000 + STRANDED_S + 3)
 START_S = 60.0
 """What the controller gets to start."""
 COMMAND_S = 5.0
