@@ -161,9 +161,9 @@ async def test_a_fault_gives_the_key_back(stack: Stack, caplog: pytest.LogCaptur
     def broken(*_: Any) -> Any:
         raise RuntimeError("a bug")
 
-    stack.hub.runs.check_served = broken  # type: ignore[method-assign] # a bug in the gateway
+    stack.hub.runs.admit = broken  # type: ignore[method-assign] # a bug in the gateway
     status, problem, _ = await post(stack, {"inputs": "x"}, KEY)
-    del stack.hub.runs.check_served
+    del stack.hub.runs.admit
 
     assert (status, problem["code"]) == (500, "internal")
     assert "a bug" in caplog.text
