@@ -49,7 +49,9 @@ class FrontDoor(RequestHandler):
         """Somebody waits for the run under way to end."""
 
     def data_received(self, data: bytes) -> None:
-        if self._owed:
+        if not data:
+            super().data_received(data)  # from aiohttp itself: its parser is to go on after a pause
+        elif self._owed:
             self._give(data)
         elif self._run or self._waiting:
             self._waiting += data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from unit.dlhub_gateway.records import version
 
 from dlhub_gateway.fast_lane import FastLane
 from dlhub_gateway.front_door import FOR_GOOD, _missing
+from dlhub_runtime.blobs import BlobWriter
 from proto_msgs import codec
 
 RUN = "/api/v1/servables/ada/noop/run"
@@ -288,3 +290,25 @@ async def test_a_method_of_its_own(stack: Stack, line: Line, taken: list[bool]) 
 )
 def test_what_a_request_still_lacks(data: bytes, missing: int) -> None:
     assert _missing(data) == missing
+
+
+async def test_a_large_body_that_comes_faster_than_it_is_kept(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp stops reading for a moment, and goes on with what its parser still has."""
+    write = BlobWriter.write
+
+    async def write_slowly(writer: BlobWriter, chunk: bytes) -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await write(writer, chunk)
+
+    monkeypatch.setattr(BlobWriter, "write", write_slowly)
+    content = bytes(range(256)) * 3_400
+    sha256 = hashlib.sha256(content).hexdigest()
+    head = f"PUT /api/v1/blobs/{sha256} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer ada\r\n"
+    async with asyncio.timeout(20):
+        line.writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        status, _, body = await line.answer()
+
+    assert (status, json.loads(body)["size_bytes"]) == (201, len(content))
