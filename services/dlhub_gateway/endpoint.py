@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 ASYNC = "respond-async"
 
 Endpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.StreamResponse]]
-PostEndpoint = Callable[[Hub, Principal, web.Request], Awaitable[web.Response]]
+PostEndpoint = Endpoint
+"""Gives a `web.Response`, which can be kept, where the request has an `Idempotency-Key`."""
 
 
 def guarded(hub: Hub, endpoint: Endpoint, scope: Scope | None = None) -> Handler:
@@ -67,7 +68,7 @@ def posted(
 def observed(endpoint: PostEndpoint, kind: Kind) -> PostEndpoint:
     """`endpoint`, with the time that its answers take counted by their outcome."""
 
-    async def handle(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+    async def handle(hub: Hub, caller: Principal, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
         code = OK
         try:
@@ -96,10 +97,13 @@ def wants_task(request: web.Request) -> bool:
     return prefer is not None and ASYNC in prefer.lower()
 
 
-async def answered(work: Awaitable[web.Response], request: web.Request) -> web.Response:
+async def answered(work: Awaitable[web.StreamResponse], request: web.Request) -> web.Response:
     """The answer of `work`, errors included."""
     try:
-        return await work
+        response = await work
+        if isinstance(response, web.Response):
+            return response
+        raise TypeError("an answer that was streamed cannot be kept")
     except Exception as error:  # the boundary: whatever it is, the caller gets an answer
         return _as_response(error, request)
 

@@ -116,9 +116,9 @@ class InteractiveRuns:
                 f"no site that is alive can run {found.label}; sites alive: {live}", retry_after_s=5
             )
 
-    async def stow(self, payload: bytes) -> BlobRef:
+    async def stow(self, *pieces: bytes | memoryview) -> BlobRef:
         """Keep a large payload in the blob store for as long as its run needs it."""
-        return await self._transient.put(payload)
+        return await self._transient.put(*pieces)
 
     def new_id(self) -> str:
         """An id that no other run has."""

@@ -13,21 +13,23 @@ from aiohttp import web
 
 from dlhub_gateway import outcomes
 from dlhub_gateway.auth import Scope
+from dlhub_gateway.bodies import SLOW_BODY_BYTES, open_body, read_body
 from dlhub_gateway.directory import Resolved
 from dlhub_gateway.endpoint import observed, posted, wants_task
 from dlhub_gateway.envelope import read_envelope, read_map
 from dlhub_gateway.hub import Hub
+from dlhub_gateway.idempotency import HEADER
 from dlhub_gateway.maps import Map
 from dlhub_gateway.methods import CompiledMethod
-from dlhub_gateway.negotiation import answer_form, decode, is_json
+from dlhub_gateway.negotiation import MESSAGEPACK, answer_form, decode, is_json
+from dlhub_gateway.parcels import Parcel, Payload, joined
 from dlhub_gateway.result_cache import Answered
 from dlhub_gateway.splits import Cutter, Pieces, Whole, split_metadata
+from dlhub_gateway.stored_output import send_stored
 from dlhub_gateway.tasks import accepted_body, accepted_headers, new_task
+from proto_msgs.blobs import BlobRef
 from proto_msgs.identity import Principal
 from proto_msgs.runs import Run
-
-SLOW_BODY_BYTES = 1024 * 1024
-"""A longer body is read and checked in a thread, so that other requests go on meanwhile."""
 
 
 def routes(hub: Hub) -> list[web.RouteDef]:
@@ -45,7 +47,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
 class Asked(NamedTuple):
     """What a body asks for: a payload per run, checked."""
 
-    payloads: Sequence[bytes]
+    payloads: Sequence[Payload]
     """Empty when the input is cut."""
     timeout_s: float | None
     fresh: bool
@@ -54,7 +56,7 @@ class Asked(NamedTuple):
     pieces: Pieces | None = None
     """The one large input, when it is cut."""
 
-    async def each(self) -> AsyncIterator[tuple[bytes, int]]:
+    async def each(self) -> AsyncIterator[tuple[Payload, int]]:
         """The payload of each run, and how many items it holds."""
         if self.pieces is not None:
             split = self.pieces.split
@@ -78,10 +80,10 @@ class Call:
     """Monotonic time, seconds."""
 
 
-async def run(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+async def run(hub: Hub, caller: Principal, request: web.Request) -> web.StreamResponse:
     """One run."""
     call = await _call(hub, caller, request)
-    body = await request.read()
+    body = await read_body(request)
     cutter = None if call.method.map_axis is None else hub.splits.cutter(call.found, call.method)
     if len(body) <= SLOW_BODY_BYTES:
         asked = _read_run(body, call.as_json, call.method, cutter)
@@ -95,7 +97,7 @@ async def run(hub: Hub, caller: Principal, request: web.Request) -> web.Response
 async def run_map(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
     """Many runs of one method; the answer has an outcome for each, in order."""
     call = await _call(hub, caller, request)
-    body = await request.read()
+    body = await read_body(request)
     max_items = hub.settings.gateway_map_items
     asked = await asyncio.to_thread(_read_map, body, call.as_json, call.method, max_items)
     if wants_task(request):
@@ -114,17 +116,19 @@ async def _call(hub: Hub, caller: Principal, request: web.Request) -> Call:
 
 
 def _read_run(body: bytes, as_json: bool, method: CompiledMethod, cutter: Cutter | None) -> Asked:
-    wanted = read_envelope(decode(body, as_json))
+    opened = open_body(body, as_json)
+    wanted = read_envelope(opened.value)
     parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
     how = (wanted.timeout_s, wanted.fresh)
-    if cutter is None:
-        return Asked((method.pack_inputs(wanted.inputs, as_json, parameters),), *how)
     inputs = method.check_inputs(wanted.inputs, as_json)
     items = method.items_in(inputs)
-    split = cutter(items)
-    if split is None:
-        return Asked((method.pack_checked(inputs, parameters),), *how, items=(items,))
-    return Asked((), *how, pieces=Pieces(method, split, inputs, parameters, len(body) > SLOW_BODY_BYTES))
+    split = cutter(items) if cutter else None
+    if split is not None:
+        return Asked((), *how, pieces=Pieces(method, split, inputs, parameters, len(body) > SLOW_BODY_BYTES))
+    came = opened.inputs
+    if came is not None and came.is_still(inputs):
+        return Asked((came.behind(parameters),), *how, items=(items,))
+    return Asked((method.pack_checked(inputs, parameters),), *how, items=(items,))
 
 
 def _read_map(body: bytes, as_json: bool, method: CompiledMethod, max_items: int) -> Asked:
@@ -141,18 +145,20 @@ def _read_map(body: bytes, as_json: bool, method: CompiledMethod, max_items: int
     return Asked(payloads, *how, items=[method.items_in(value) for value in checked])
 
 
-async def _run_now(call: Call, asked: Asked) -> web.Response:
+async def _run_now(call: Call, asked: Asked) -> web.StreamResponse:
     hub, record = call.hub, call.found.record
     outcome, site = await (_outcome(call, asked) if asked.pieces is None else _joined(call, asked))
-    packed = outcome.body
-    if outcome.blob is not None:
-        packed = await outcomes.packed_body(packed, outcome.blob, hub.transient)
+    form = answer_form(call.request)
     metadata = outcomes.run_metadata(outcome, site, record.number, _ms_since(call.started))
     if asked.pieces is not None:
         metadata.update(split_metadata(asked.pieces.split))
+    if outcome.ok and outcome.blob and form is MESSAGEPACK and HEADER not in call.request.headers:
+        return await send_stored(call.request, hub.transient, outcome.blob, metadata)
+    packed = outcome.body
+    if outcome.blob is not None:
+        packed = await outcomes.packed_body(packed, outcome.blob, hub.transient)
     if not outcome.ok:
         raise outcomes.failure_of(packed, metadata)
-    form = answer_form(call.request)
     members = {"output": form.value(packed), "metadata": form.plain(metadata)}
     return form.response(form.mapping(members))
 
@@ -160,10 +166,9 @@ async def _run_now(call: Call, asked: Asked) -> web.Response:
 async def _outcome(call: Call, asked: Asked) -> Answered:
     """What the run comes to: remembered, or computed by a site."""
     hub, version_id, method = call.hub, call.found.record.version_id, call.method
-    payload, blob = asked.payloads[0], None
-    if len(payload) > hub.settings.inline_bytes:
+    if len(asked.payloads[0]) > hub.settings.inline_bytes:
         hub.runs.admit(call.found)
-        blob, payload = await hub.runs.stow(payload), b""
+    payload, blob = await _placed(hub, asked.payloads[0])
     key = hub.results.key_of(version_id, method, payload, blob) if method.deterministic else None
     if key is not None and not asked.fresh and (known := hub.results.find(key)):
         return known
@@ -173,6 +178,14 @@ async def _outcome(call: Call, asked: Asked) -> Answered:
     pending = hub.runs.start(version_id, method.name, payload, deadline, blob, fresh=asked.fresh, items=items)
     pending.cache_key = key
     return await pending.answer()
+
+
+async def _placed(hub: Hub, payload: Payload) -> tuple[bytes, BlobRef | None]:
+    """What of a payload travels in the message, and where the rest lies."""
+    if len(payload) <= hub.settings.inline_bytes:
+        return joined(payload), None
+    pieces = payload.pieces if isinstance(payload, Parcel) else (payload,)
+    return b"", await hub.runs.stow(*pieces)
 
 
 async def _joined(call: Call, asked: Asked) -> Answered:
@@ -191,9 +204,9 @@ async def _map_now(call: Call, asked: Asked) -> web.Response:
     hub = call.hub
     hub.runs.admit(call.found)
     form = answer_form(call.request)
-    wanted = Map(
-        call.found, call.method, asked.payloads, _deadline(call, asked), asked.fresh, items=asked.items
-    )
+    payloads = [joined(payload) for payload in asked.payloads]
+    deadline = _deadline(call, asked)
+    wanted = Map(call.found, call.method, payloads, deadline, asked.fresh, items=asked.items)
     items, site, cached = await hub.maps.run(wanted, form)
     metadata = {
         "version": call.found.record.number,
@@ -227,12 +240,10 @@ async def _task_runs(hub: Hub, asked: Asked, deadline: float, run_id: str) -> li
     """The runs of a task; `run_id` has braces in the place of a run's index."""
     runs: list[Run] = []
     async for payload, items in asked.each():
-        blob = None
-        if len(payload) > hub.settings.inline_bytes:
-            blob, payload = await hub.runs.stow(payload), b""
+        inline, blob = await _placed(hub, payload)
         run = Run(
             run_id=run_id.format(len(runs)),
-            payload=payload,
+            payload=inline,
             deadline=deadline,
             blob=blob,
             items=items,
