@@ -65,7 +65,7 @@ class BlobStore:
             return await asyncio.to_thread(folder_blobs.put, self._root / self._prefix, pieces)
         async with self.writer() as writer:
             for piece in pieces:
-                await writer.write(piece)
+                await writer.write(memoryview(piece).cast("B"))
         return writer.blob
 
     async def put_file(self, path: Path) -> BlobRef:
