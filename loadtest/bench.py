@@ -28,7 +28,7 @@ from rich.progress import (
 
 from loadtest import yardsticks
 from loadtest.hub import MOST_REPLICAS, BenchHub, existing_hub, running_hub
-from loadtest.rawhttp import Target
+from loadtest.rawhttp import Caller, Target
 from loadtest.results import Chart, Check, Sheet
 from loadtest.wrk import Bodies, Load, drive
 from loadtest.yardsticks import Alone, Wanted
@@ -165,15 +165,19 @@ class Bench:
         with running_hub(variables, site, packed=packed, most_replicas=most_replicas) as hub:
             yield hub
 
-    def drive(
-        self, target: Target, in_flight: int, bodies: Bodies | None = None, *, warm: bool = True
-    ) -> list[Load]:
-        """What wrk saw in each round."""
-        effort = self.effort
-        if warm:
-            drive(target, in_flight=in_flight, seconds=effort.warm_s, bodies=bodies)
-        rounds = range(effort.rounds)
-        return [drive(target, in_flight=in_flight, seconds=effort.seconds, bodies=bodies) for _ in rounds]
+    def drive(self, target: Target, in_flight: int, bodies: Bodies | None = None) -> list[Load]:
+        """What wrk saw in each round.
+
+        What wrk left behind is waited for: a slow servable would be busy with it in the next round.
+        """
+        wanted = bodies or Bodies()
+        seconds = [self.effort.warm_s, *[self.effort.seconds] * self.effort.rounds]
+        loads = []
+        for length in seconds:
+            loads.append(drive(target, in_flight=in_flight, seconds=length, bodies=wanted))
+            with Caller(target) as caller:
+                caller.post(wanted.first)
+        return loads[1:]
 
     @property
     def pace(self) -> float:

@@ -38,6 +38,14 @@ class Bodies:
     expect: str = HELLO
     status: int = 200
 
+    @property
+    def first(self) -> bytes:
+        """One of them, for a single request."""
+        if self.text.startswith("@"):
+            with Path(self.text[1:]).open("rb") as file:
+                return file.readline().rstrip(b"\n")
+        return self.text.replace("{n}", "0" * 12).encode()
+
 
 def drive(target: Target, *, in_flight: int, seconds: float, bodies: Bodies | None = None) -> Load:
     """Keep `in_flight` requests going for a while. Raises RuntimeError when any answer was wrong."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from loadtest.wrk import read_summary
+from loadtest.wrk import Bodies, read_summary
 
 GOOD = '@{"requests": 200, "seconds": 2.0, "wrong": 0, "p50_ms": 1.5, "p95_ms": 2.5, "p99_ms": 3.5}'
 
@@ -24,3 +26,10 @@ def test_wrong_answers_are_an_error_with_a_sample() -> None:
 def test_no_summary_is_an_error_with_what_was_said() -> None:
     with pytest.raises(RuntimeError, match="unable to connect"):
         read_summary("", 1, "unable to connect")
+
+
+def test_one_body_of_each_kind(tmp_path: Path) -> None:
+    assert Bodies('{"inputs": "{n}"}').first == b'{"inputs": "000000000000"}'
+    file = tmp_path / "bodies"
+    file.write_bytes(b'{"inputs": 1}\n{"inputs": 2}\n')
+    assert Bodies(f"@{file}").first == b'{"inputs": 1}'
