@@ -1,6 +1,6 @@
 """`python -m loadtest SCENARIO...`: measure, print the tables, write JSON, Markdown and plots.
 
-python -m loadtest bench --short            everything but the soak, against the goals, in some minutes
+python -m loadtest bench --short            what has goals, against them, in a quarter of an hour
 python -m loadtest all --out docs/bench     everything, at full length
 python -m loadtest scaling --site lab       one scenario, on a site of a hub that runs (--hub, DLHUB_TOKEN)
 python -m loadtest redraw --out docs/bench  tables and plots again, from the JSON that is there
@@ -24,7 +24,7 @@ from loadtest.machine import this_machine
 from loadtest.results import Result, load_all
 from loadtest.scenarios import NAMES, Scenario, find
 
-LONG = ("soak",)
+WITHOUT_GOALS = ("latency", "scaling_alone", "autoscale")
 """Left out of `bench`."""
 RECORD = "results.md"
 
@@ -67,7 +67,7 @@ def expand(wanted: Sequence[str]) -> list[str]:
     if "all" in names:
         names |= set(NAMES)
     if "bench" in names:
-        names |= set(NAMES) - set(LONG)
+        names |= set(NAMES) - set(WITHOUT_GOALS)
     return [name for name in NAMES if name in names]
 
 

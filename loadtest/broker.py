@@ -1,7 +1,8 @@
-"""The hub's broker, asked by its own tool how many queues and messages it has."""
+"""The hub's broker, asked how many queues and messages it has: in Erlang, as AMQP has no words for that."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from dlhub_embedded.control import status
 from dlhub_embedded.home import Home
 from dlhub_embedded.rabbitmq import RabbitNode
 from loadtest.hub import BenchHub
+
+LISTING = "[rabbit_amqqueue:info(Queue, [messages]) || Queue <- rabbit_amqqueue:list()].\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +24,17 @@ class Queues:
 
 def queues(hub: BenchHub) -> Queues:
     """Queues and the messages in them, delivered ones included. Raises CalledProcessError."""
-    command = ["rabbitmqctl", "--quiet", "list_queues", "--no-table-headers", "messages"]
+    node = _node(hub)
     done = subprocess.run(
-        command, env=_node(hub).ctl_environment(), capture_output=True, text=True, check=True, timeout=60
-    )
+        ["erl_call", "-address", f"localhost:{node.dist_port}", "-e"], input=LISTING, text=True,
+        env=node.ctl_environment(), capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
     return count(done.stdout)
 
 
 def count(listing: str) -> Queues:
-    """One number per line: the messages of a queue."""
-    found = [int(line) for line in listing.split()]
+    """What `LISTING` gave, in numbers."""
+    found = [int(text) for text in re.findall(r"\{messages,\s*(\d+)\}", listing)]
     return Queues(len(found), sum(found))
 
 

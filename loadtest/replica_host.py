@@ -106,7 +106,7 @@ class Replica:
         for run in runs:
             codec.unpack(run[1])
         took_s = wait_s + (time.perf_counter() - began) / len(runs)
-        outcomes = [(run[0], True, OUTPUT, took_s, "", "") for run in runs]
+        outcomes: list[worker.Outcome] = [(run[0], True, OUTPUT, took_s, "", "") for run in runs]
         if not wait_s:
             self._data.send(worker.done(batch_id, outcomes, True))
             return
