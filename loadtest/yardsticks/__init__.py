@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from loadtest.stats import percentile
 
-TIMEOUT_S = 900.0
+TIMEOUT_S = 1800.0
 
 
 class Wanted(BaseModel):

@@ -12,6 +12,8 @@ from typing import Any
 from loadtest.yardsticks.work import no_op, wait
 
 RESULT_S = 600.0
+START_S = 600
+"""For all engines: each imports IPython, seconds of a core."""
 
 
 class Ipp:
@@ -47,11 +49,12 @@ def open_executor(workers: int) -> Iterator[Ipp]:
         import ipyparallel
 
         cluster: Any = ipyparallel.Cluster(
-            n=workers, controller_ip="127.0.0.1", engines="local", log_level=40, profile_dir=folder
-        )
-        client = cluster.start_and_connect_sync(activate=False)
+            n=workers, controller_ip="127.0.0.1", engines="local", log_level=40, profile_dir=folder,
+            engine_timeout=START_S,
+        )  # fmt: skip
+        client = cluster.start_and_connect_sync(n=workers, activate=False)
         try:
-            client.wait_for_engines(workers, timeout=120)
+            client.wait_for_engines(workers, timeout=START_S, interactive=False)
             view = client.load_balanced_view()
             yield Ipp(view, ipyparallel.__version__, workers)
         finally:
