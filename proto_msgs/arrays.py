@@ -75,6 +75,20 @@ def encode_raw(array: RawArray) -> bytes:
     return b"".join((header(array.dtype, array.shape), array.data))
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a value is an array whose elements lie in memory just as they travel."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or not value.flags.c_contiguous:
+        return False
+    return value.dtype.kind in "biufcMmUS" and value.dtype.str[0] in "<|"
+
+
+def elements_of(array: Any) -> memoryview:
+    """The bytes of a plain array with elements, where they lie."""
+    view: memoryview = array.reshape(-1).view("u1").data
+    return view
+
+
 def header(dtype: str, shape: Shape) -> bytes:
     """What precedes the elements: see codec. ValueError for a dtype that does not travel."""
     head = _headers.get((dtype, shape))

@@ -1,4 +1,4 @@
-"""Large values decoded where they lie: arrays are views of the bytes that came, or of a mapped file.
+"""Large values, coded where they lie: arrays are views of the bytes that came, or of a mapped file.
 
 `codec.unpack` copies an array's elements once or twice, because msgpack hands every extension out as bytes of
 its own. Here only the headers of maps, lists and large arrays are looked at, and each of the other parts is
@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+import msgpack
+
 from proto_msgs import arrays, codec
 
 MAX_PARTS = 256
 MAX_DEPTH = 16
 LARGE_BYTES = 4096
 """An array of less is copied in no time."""
+_LONGEST = 2**32 - 1 - 1024
+"""More elements, with their header, are more than an extension holds."""
 
 Span = Tuple[int, int]
 """Where a value begins, and where the next one does."""
@@ -164,3 +168,62 @@ class _Reader:
         if start + size > len(self.data):
             raise _Elsewhere
         return int.from_bytes(self.data[start : start + size], order)
+
+
+def pack(value: Any, path: str = "value") -> List[codec.Buffer]:
+    """Encode a value in pieces, which joined are the codec's bytes; large arrays are pieces where they lie.
+
+    Raises EncodeError.
+    """
+    writer = _Writer()
+    try:
+        writer.add(value, 0)
+    except (_Elsewhere, codec.EncodeError, ValueError):  # the last for dtypes that do not travel
+        return [codec.pack(value, path)]
+    return writer.whole()
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self._pieces: List[codec.Buffer] = []
+        self._small: List[codec.Buffer] = []
+        """What comes after the last of the pieces, and is copied."""
+        self._parts_left = MAX_PARTS
+        self._packer = msgpack.Packer()
+
+    def whole(self) -> List[codec.Buffer]:
+        if self._small:
+            self._pieces.append(b"".join(self._small))
+        return self._pieces
+
+    def add(self, value: Any, depth: int) -> None:
+        self._parts_left -= 1
+        if self._parts_left < 0 or depth > MAX_DEPTH:
+            raise _Elsewhere
+        kind = type(value)
+        if kind is dict and len(value) <= MAX_PARTS:
+            self._add_map(value, depth + 1)
+        elif kind in (list, tuple) and len(value) <= MAX_PARTS:
+            self._small.append(self._packer.pack_array_header(len(value)))
+            for item in value:
+                self.add(item, depth + 1)
+        elif arrays.is_plain(value) and LARGE_BYTES <= value.nbytes <= _LONGEST:
+            self._add_array(value)
+        else:
+            self._small.append(codec.pack(value))
+
+    def _add_map(self, value: Dict[Any, Any], depth: int) -> None:
+        self._small.append(self._packer.pack_map_header(len(value)))
+        for key, item in value.items():
+            if type(key) not in (str, int):
+                raise _Elsewhere
+            self._small.append(codec.pack(key))
+            self.add(item, depth)
+
+    def _add_array(self, array: Any) -> None:
+        head = arrays.header(array.dtype.str, array.shape)
+        body = len(head) + array.nbytes
+        length = b"\xc8" + body.to_bytes(2, "big") if body < 1 << 16 else b"\xc9" + body.to_bytes(4, "big")
+        self._small += (length, bytes((codec.NDARRAY,)), head)
+        self._pieces += (b"".join(self._small), arrays.elements_of(array))
+        self._small = []

@@ -13,14 +13,20 @@ busy still beats and can be told to stop. Each message is one frame: a msgpack a
                     ["cancel", run_id]                  do not start that run, or interrupt it
                     ["stop"]                            finish the batch in hand and exit with 0
 
-  run      [run_id, payload, deadline]   payload: codec's bytes of {"inputs": ..., "parameters": {...}}, and
+  run      [run_id, payload, deadline, files_above]
+                                         payload: codec's bytes of {"inputs": ..., "parameters": {...}}, and
                                          of "outputs": [names] when only these entries of the output, a
-                                         dict, are wanted
+                                         dict, are wanted; or a file with these bytes (see below)
                                          deadline: Unix time in seconds, or nil
+                                         files_above: optional; an output of more bytes may be left as a file
   outcome  [run_id, ok, body, run_s, stdout, stderr]
-                                         body: codec's bytes of the output or, if not ok, of a failure
+                                         body: codec's bytes of the output or, if not ok, of a failure; or a
+                                         file with the bytes of the output
+  file     [path, size]                  only where both see the same files; of a payload the whole path; of
+                                         an output the name, OUTPUT_PREFIX and a number, of a file in the
+                                         replica's folder, which is the task manager's from then on
   failure  {"code", "message", "type", "traceback"}, all texts; the codes are below
-  info     {"replica_id", "pid", "host", "python", "shim"}
+  info     {"replica_id", "pid", "host", "python", "shim", "files"}   files: whether it knows them
 
 Elements that follow those listed are ignored, so that either side can be the newer one.
 
@@ -54,9 +60,13 @@ SILENCE_S = 60.0
 
 EXIT_STOPPED, EXIT_UNLOADABLE, EXIT_ORPHANED = 0, 1, 3
 
+OUTPUT_PREFIX = "output-"
+
 RunId = Union[str, bytes, int]
-Run = Tuple[RunId, bytes, Optional[float]]
-Outcome = Tuple[RunId, bool, bytes, float, str, str]
+File = Tuple[str, int]
+Content = Union[bytes, File]
+Run = Union[Tuple[RunId, Content, Optional[float]], Tuple[RunId, Content, Optional[float], int]]
+Outcome = Tuple[RunId, bool, Content, float, str, str]
 Failure = Dict[str, str]
 Frame = List[Any]
 

@@ -77,6 +77,15 @@ class BlobStore:
                     await writer.write(chunk)
         return writer.blob
 
+    async def adopt(self, path: Path) -> BlobRef:
+        """Keep a file; it is then gone from where it was."""
+        if self._root:
+            return await asyncio.to_thread(folder_blobs.adopt, self._root / self._prefix, path)
+        try:
+            return await self.put_file(path)
+        finally:
+            await asyncio.to_thread(path.unlink)
+
     async def get(self, sha256: str) -> bytes:
         """The whole content. Raises NotFound."""
         try:

@@ -7,9 +7,11 @@ content that is in memory is hashed and written by one thread in one go.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,19 @@ def put(area: Path, pieces: Sequence[Buffer]) -> BlobRef:
         return _settle(area, path, BlobRef(sha256=digest.hexdigest(), size_bytes=size_bytes))
 
 
+def adopt(area: Path, path: Path) -> BlobRef:
+    """Keep a file by moving it. Blocking."""
+    with _incoming(area) as own:
+        try:
+            path.rename(own)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copyfile(path, own)
+            path.unlink()
+        return _settle(area, own, _hashed(own))
+
+
 async def stream(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
     """Bytes of a file from `start` up to (not including) `stop`. Raises OSError when they are not there."""
     file = await asyncio.to_thread(path.open, "rb", buffering=0)
@@ -57,6 +72,17 @@ def _chunks(pieces: Sequence[Buffer]) -> Iterator[memoryview]:
         view = memoryview(piece).cast("B")
         for at in range(0, len(view), CHUNK_BYTES):
             yield view[at : at + CHUNK_BYTES]
+
+
+def _hashed(path: Path) -> BlobRef:
+    buffer = bytearray(CHUNK_BYTES)
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(memoryview(buffer)[:count])
+            size_bytes += count
+    return BlobRef(sha256=digest.hexdigest(), size_bytes=size_bytes)
 
 
 def _write(descriptor: int, chunk: memoryview) -> int:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Dict, List
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
 
 from dlhub_shim import failures, payloads
 from dlhub_shim.capture import Capture
+from dlhub_shim.files import Outputs
 from dlhub_shim.interrupt import Gate, RunInterrupted
 from dlhub_shim.joint import JointCalls
 from dlhub_shim.loaders import Method
@@ -72,11 +74,14 @@ class Outbox:
 class Invoker:
     """The loaded methods of one servable, ready to answer batches."""
 
-    def __init__(self, methods: Dict[str, Method], capture: Capture, gate: Gate) -> None:
+    def __init__(
+        self, methods: Dict[str, Method], capture: Capture, gate: Gate, folder: Optional[Path] = None
+    ) -> None:
         self._methods = methods
         self._capture = capture
         self._gate = gate
-        self._joint = JointCalls(capture, gate)
+        self._outputs = Outputs(folder)
+        self._joint = JointCalls(capture, gate, self._outputs)
 
     def invoke(self, batch: bytes) -> bytes:
         """A batch frame in, the done frame with all its outcomes out. Raises FrameError for anything else."""
@@ -93,11 +98,11 @@ class Invoker:
         if isinstance(function, Vectorised):
             self._answer_together(function, runs, outbox, flush)
         elif len(runs) == 1 or not flush:
-            outbox.finish([self._outcome(method, *run[:3]) for run in runs])
+            outbox.finish([self._outcome(method, run) for run in runs])
         else:
             for run in runs[:-1]:
-                outbox.add([self._outcome(method, *run[:3])])
-            outbox.finish([self._outcome(method, *run[:3]) for run in runs[-1:]])
+                outbox.add([self._outcome(method, run)])
+            outbox.finish([self._outcome(method, run) for run in runs[-1:]])
 
     def _answer_together(
         self, function: Vectorised, runs: List[worker.Run], outbox: Outbox, flush: bool
@@ -110,16 +115,15 @@ class Invoker:
             kept = kept + outcomes
         outbox.finish(kept)
 
-    def _outcome(
-        self, method: str, run_id: worker.RunId, payload: bytes, deadline: float | None
-    ) -> worker.Outcome:
+    def _outcome(self, method: str, run: worker.Run) -> worker.Outcome:
         began = time.perf_counter()
-        ok, body = self._result(method, run_id, payload, deadline)
+        ok, body = self._result(method, run)
         run_s = time.perf_counter() - began
         stdout, stderr = self._capture.take()
-        return (run_id, ok, body, run_s, stdout, stderr)
+        return (run[0], ok, body, run_s, stdout, stderr)
 
-    def _result(self, method: str, run_id: worker.RunId, payload: bytes, deadline: float | None) -> Result:
+    def _result(self, method: str, run: worker.Run) -> Result:
+        run_id, payload, deadline = run[:3]
         gate = self._gate
         function = self._methods.get(method)
         if function is None:
@@ -140,7 +144,7 @@ class Invoker:
             return payloads.failed(failures.of_interruption(interruption.code))
         except BaseException as error:  # whatever a model raises, sys.exit() included, is its run's outcome
             return payloads.failed(failures.of_run(error))
-        return payloads.result_of(output, wanted)
+        return payloads.result_of(output, wanted, self._outputs.encoder(run))
 
     def _no_method(self, method: str) -> worker.Failure:
         known = ", ".join(self._methods)

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List
 
 from dlhub_shim import failures, payloads
 from dlhub_shim.capture import MAX_TEXT_BYTES, Capture
+from dlhub_shim.files import Encode, Outputs
 from dlhub_shim.interrupt import Gate, RunInterrupted
 from dlhub_shim.payloads import Result, Unreadable, Wanted
 from dlhub_shim.vectorised import Kind, Mismatch, Vectorised
@@ -25,12 +26,25 @@ _PENDING: Result = (False, b"")
 class _Member:
     """One run of a joint call, and what became of it."""
 
-    __slots__ = ("deadline", "inputs", "kind", "parameters", "payload", "result", "run_id", "wanted")
+    __slots__ = (
+        "deadline",
+        "encode",
+        "inputs",
+        "kind",
+        "parameters",
+        "payload",
+        "result",
+        "run_id",
+        "wanted",
+    )
 
-    def __init__(self, run_id: worker.RunId, payload: bytes, deadline: float | None) -> None:
+    def __init__(
+        self, run_id: worker.RunId, payload: worker.Content, deadline: float | None, encode: Encode
+    ) -> None:
         self.run_id = run_id
         self.payload = payload
         self.deadline = deadline
+        self.encode = encode
         self.inputs: Any = None
         self.parameters: Dict[str, Any] = {}
         self.wanted: Wanted = None
@@ -55,14 +69,15 @@ class _Member:
 class JointCalls:
     """Calls vectorised methods for batches of runs."""
 
-    def __init__(self, capture: Capture, gate: Gate) -> None:
+    def __init__(self, capture: Capture, gate: Gate, outputs: Outputs) -> None:
         self._capture = capture
         self._gate = gate
+        self._outputs = outputs
 
     def answer(self, method: Vectorised, runs: List[worker.Run]) -> Iterator[List[worker.Outcome]]:
         """The outcomes of a batch, some at a time."""
         began = time.perf_counter()
-        members = [_Member(*run[:3]) for run in runs]
+        members = [_Member(*run[:3], self._outputs.encoder(run)) for run in runs]
         for member in members:
             member.read(method)
         for group in _groups(members):
@@ -104,7 +119,7 @@ class JointCalls:
             return error
         else:
             for member, output in zip(group, outputs):
-                member.result = payloads.result_of(output, member.wanted)
+                member.result = payloads.result_of(output, member.wanted, member.encode)
         return None
 
     def _search(self, method: Vectorised, group: List[_Member], error: BaseException) -> None:

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
 
 import zmq
 
@@ -34,9 +35,12 @@ LINGER_MS = 2000
 class Replica:
     """One worker process, from hello to exit."""
 
-    def __init__(self, endpoint: str, replica_id: str, beat_s: float, capture: Capture) -> None:
+    def __init__(
+        self, endpoint: str, replica_id: str, beat_s: float, capture: Capture, folder: Optional[Path] = None
+    ) -> None:
         self._replica_id = replica_id
         self._capture = capture
+        self._folder = folder
         self._gate = Gate()
         self._context: Any = zmq.Context()
         self._endpoint = endpoint
@@ -74,7 +78,7 @@ class Replica:
         # does not know yet is lost.
         self._control.heard.wait(CONNECT_S)
         self._data.send(worker.ready(load_s))
-        self._answer(Invoker(methods, self._capture, self._gate))
+        self._answer(Invoker(methods, self._capture, self._gate, self._folder))
         return worker.EXIT_STOPPED
 
     def _answer(self, invoker: Invoker) -> None:
@@ -115,4 +119,5 @@ class Replica:
             "host": socket.gethostname(),
             "python": ".".join(map(str, sys.version_info[:3])),
             "shim": worker.PROTOCOL,
+            "files": True,
         }

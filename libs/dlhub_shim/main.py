@@ -42,7 +42,7 @@ def main(arguments: List[str]) -> int:
     # Not at the top: a single call needs no pyzmq.
     from dlhub_shim.loop import Replica
 
-    return Replica(options.endpoint, options.replica, options.beat_s, capture).serve(load)
+    return Replica(options.endpoint, options.replica, options.beat_s, capture, folder).serve(load)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
-from dlhub_shim import failures
-from proto_msgs import codec, worker
+from dlhub_shim import failures, files
+from proto_msgs import codec, views, worker
 
-Result = Tuple[bool, bytes]
+Result = Tuple[bool, worker.Content]
 """Whether it went well, and the output or the failure."""
 Wanted = Optional[List[str]]
 """Names of the only entries that are wanted of an output; None: all of it."""
@@ -25,12 +25,20 @@ class _NoSuchOutput(ValueError):
     """An entry was asked for that the output does not have."""
 
 
-def read(payload: bytes) -> Tuple[Any, Dict[str, Any], Wanted]:
-    """Inputs, parameters, and which outputs are wanted. Raises Unreadable."""
+def read(payload: worker.Content) -> Tuple[Any, Dict[str, Any], Wanted]:
+    """Inputs, parameters, and which outputs are wanted. Raises Unreadable.
+
+    Arrays of a file are views of it, which the model may write to: the file stays as it is.
+    """
     try:
-        value = codec.unpack(payload, own_arrays=True)
+        if isinstance(payload, bytes):
+            value = codec.unpack(payload, own_arrays=True)
+        else:
+            value = views.unpack(memoryview(files.mapped(*payload)), own_arrays=True)
         return value["inputs"], value.get("parameters") or {}, value.get("outputs")
     except codec.DecodeError as error:
+        raise Unreadable(f"the payload cannot be read: {error}") from error
+    except files.Gone as error:
         raise Unreadable(f"the payload cannot be read: {error}") from error
     except (LookupError, TypeError, AttributeError) as error:
         raise Unreadable("the payload is not a map with 'inputs' and 'parameters'") from error
@@ -41,10 +49,10 @@ def failed(failure: worker.Failure) -> Result:
     return False, codec.pack(failure)
 
 
-def result_of(output: Any, wanted: Wanted) -> Result:
+def result_of(output: Any, wanted: Wanted, encode: files.Encode) -> Result:
     """The result of a run with this output."""
     try:
-        return True, codec.pack(output if wanted is None else _chosen(output, wanted), "output")
+        return True, encode(output if wanted is None else _chosen(output, wanted))
     except codec.EncodeError as error:
         return failed(failures.of_output(error))
     except _NoSuchOutput as error:

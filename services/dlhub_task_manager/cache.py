@@ -79,7 +79,8 @@ class Memory:
         """Answer a run from memory or let it follow an identical one; False: it is to be computed."""
         if state.method not in self._methods:
             return False
-        key = fingerprint(self._version_id, state.method, state.payload, state.run.blob)
+        payload = state.payload if isinstance(state.payload, bytes) else b""
+        key = fingerprint(self._version_id, state.method, payload, state.run.blob)
         if state.run.fresh:
             state.on_settled = partial(self._refreshed, key)
             return False
@@ -88,6 +89,10 @@ class Memory:
             state.settle(Outcome(run_id=state.run.run_id, ok=True, body=body, cached=LEVEL))
             return True
         return self._follows(key, state)
+
+    def remembers(self, method: str) -> bool:
+        """Whether outputs of this method are kept, for which they must be in memory."""
+        return method in self._methods
 
     def _follows(self, key: bytes, state: RunState) -> bool:
         flight = self._flights.get(key)

@@ -15,6 +15,7 @@ from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.choice import Needs, make_executor
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.tray import clear
 from dlhub_task_manager.fleet import KEPT_FOLDERS
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable
@@ -81,6 +82,8 @@ def _make_home(version: VersionRecord, home: Path) -> None:
     blocks.mkdir(parents=True, mode=0o700, exist_ok=True)
     for older in [path for path in blocks.parent.iterdir() if path != blocks]:
         shutil.rmtree(older, ignore_errors=True)
+    for folder in [path for path in home.iterdir() if path.is_dir()]:
+        clear(folder)
     (home / "dlhub.json").write_text(version.description.model_dump_json())
     label = {"servable": version.servable, "version": version.number}
     (home / LABEL).write_text(json.dumps(label))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.executors.base import Executor
+from dlhub_task_manager.left import takes_files
 from dlhub_task_manager.replica import Replica, ReplicaOwner, ReplicaState
+from dlhub_task_manager.settings import MEBIBYTE
 from dlhub_task_manager.site_file import Liveness
 from dlhub_task_manager.stats import SiteStats
 from proto_msgs.errors import Unavailable
@@ -36,6 +38,8 @@ class Ground:
     """What this site has computed; by default nothing is remembered."""
     stats: SiteStats = field(default_factory=SiteStats)
     """What happens here, for those who watch."""
+    inline_bytes: int = MEBIBYTE
+    """Inputs and outputs of more bytes pass through the blob store."""
 
 
 class Fleet:
@@ -71,6 +75,11 @@ class Fleet:
     def size(self) -> int:
         """Everything that takes up resources."""
         return self._launching + len(self.replicas)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether replicas that start now see the files of this machine."""
+        return takes_files(self._executors.get(self._kind))
 
     def use(self, kind: str) -> None:
         """Start replicas by another kind of executor from now on."""

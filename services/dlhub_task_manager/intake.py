@@ -22,9 +22,11 @@ from dataclasses import dataclass, field, replace
 
 from dlhub_bus import Bus, Delivery, Envelope, Unroutable
 from dlhub_runtime.blobs import BlobStore
+from dlhub_task_manager.left import Left
 from dlhub_task_manager.runs import RunState
 from dlhub_task_manager.serving import Serving
 from proto_msgs import codec, worker
+from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import DLHubError, Malformed, NotFound, Unavailable, WorkerLost
 from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_results, pack_runs, unpack_runs
 from proto_msgs.sites import DeadLetter
@@ -55,7 +57,7 @@ class Site:
     """Small outcomes of late, by run id."""
 
     def remember(self, outcome: Outcome) -> None:
-        if len(outcome.body) <= REMEMBERED_BYTES:
+        if len(outcome.body) <= REMEMBERED_BYTES and not isinstance(outcome, Left):
             self.done[outcome.run_id] = outcome
             if len(self.done) > REMEMBERED:
                 self.done.popitem(last=False)
@@ -221,7 +223,7 @@ class Intake:
         """Get large inputs from the blob store, then let the run wait for a replica."""
         assert state.run.blob is not None
         try:
-            state.payload = await self._site.blobs.get(state.run.blob.sha256)
+            state.payload = await self._content(state.run.blob)
         except NotFound as error:
             state.fail(error.code, f"the inputs are gone: {error}")
         except Exception as error:
@@ -230,6 +232,15 @@ class Intake:
         else:
             self.serving.accept(state)
             self.serving.dispatch()
+
+    async def _content(self, blob: BlobRef) -> worker.Content:
+        """The bytes, or where they lie when replicas can read them there."""
+        path = self._site.blobs.path(blob.sha256) if self.serving.fleet.takes_files else None
+        if path is None:
+            return await self._site.blobs.get(blob.sha256)
+        if await asyncio.to_thread(path.is_file):
+            return str(path), blob.size_bytes
+        raise NotFound(f"there is no blob {blob.sha256}; it may have been collected")
 
     def _deliver_to(self, taken: Taken) -> Callable[[RunState, Outcome], None]:
         """A function that gives a run's outcome to the delivery that it came with."""
@@ -271,10 +282,14 @@ class Intake:
 
     async def _by_reference(self, outcome: Outcome) -> Outcome:
         """The outcome with a large body put into the blob store."""
-        if len(outcome.body) <= self._site.inline_bytes:
-            return outcome
+        blobs = self._site.blobs
         try:
-            blob = await self._site.blobs.put(outcome.body)
+            if isinstance(outcome, Left):
+                blob = await blobs.adopt(outcome.path)
+            elif len(outcome.body) > self._site.inline_bytes:
+                blob = await blobs.put(outcome.body)
+            else:
+                return outcome
         except Exception as error:  # a full disk, say: it costs this run, not the task manager
             logger.exception("Output not kept", extra={"action": "stow_failed", "run_id": outcome.run_id})
             why = worker.failure(Unavailable.code, f"the output could not be kept: {type(error).__name__}")

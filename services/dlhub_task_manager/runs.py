@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from proto_msgs import codec, worker
 from proto_msgs.runs import Outcome, Run
@@ -35,8 +36,8 @@ class RunState:
     """Monotonic time at which the replica that still runs it is ended."""
     dead_because: str = ""
     """Why nobody should try it again, when that is so."""
-    payload: bytes = field(default=b"")
-    """The run's own, or the content of its blob."""
+    payload: worker.Content = field(default=b"")
+    """The run's own, or the content of its blob: the file itself where replicas see it."""
     on_settled: OnOutcome | None = None
     """Told of the outcome after it was delivered."""
 
@@ -52,6 +53,11 @@ class RunState:
         """Deliver a failure."""
         body = codec.pack(worker.failure(code, message, error_type, traceback))
         self.settle(Outcome(run_id=self.run.run_id, ok=False, body=body, batch_size=self.batch_size))
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what the replica gets."""
+        return len(self.payload) if self.run.blob is None else self.run.blob.size_bytes
 
     @property
     def overdue(self) -> bool:
@@ -73,8 +79,8 @@ class ColdStart:
         return max(0.0, end - max(sent_at, self.began_at)) * 1000
 
 
-def outcome_of(state: RunState, fields: worker.Outcome, cold: ColdStart) -> Outcome:
-    """The worker's words about a run, with the times that only the task manager knows."""
+def outcome_of(state: RunState, fields: tuple[Any, ...], cold: ColdStart) -> Outcome:
+    """A `worker.Outcome`, with its bytes, and with the times that only the task manager knows."""
     _, ok, body, run_s, stdout, stderr = fields[:6]
     waited_ms = max(0.0, state.dispatched_at - state.sent_at) * 1000 if state.sent_at else 0.0
     load_ms = min(waited_ms, cold.overlap_ms(state.sent_at, state.dispatched_at))

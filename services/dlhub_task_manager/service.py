@@ -54,6 +54,7 @@ async def serve(settings: Settings) -> None:
             liveness=site_file.liveness,
             tasks=group,
             cache=InferenceCache(settings.site_cache_bytes),
+            inline_bytes=settings.inline_bytes,
         )
         reconciler = Reconciler(settings, site_file, site, ground, switchboard)
         labels = {"service": "task_manager", "site": site_file.name}

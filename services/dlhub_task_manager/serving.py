@@ -16,11 +16,13 @@ from dlhub_task_manager.batching import Reason
 from dlhub_task_manager.cache import Memory
 from dlhub_task_manager.dispatching import Dispatcher
 from dlhub_task_manager.fleet import Fleet, Ground, Prepare
+from dlhub_task_manager.left import outcome_with_file, run_elements
 from dlhub_task_manager.replica import Batch, Replica, ReplicaState
 from dlhub_task_manager.runs import ColdStart, RunState, outcome_of
 from dlhub_task_manager.scaler import Scaler
 from dlhub_task_manager.waiting import Trouble
 from proto_msgs.errors import Cancelled, DeadlineExceeded, LoadFailed, WorkerLost
+from proto_msgs.runs import Outcome as RunOutcome
 from proto_msgs.sites import Deployment, ServedVersion, Wish
 from proto_msgs.topics import Lane
 from proto_msgs.worker import Failure, Outcome
@@ -105,10 +107,15 @@ class Serving:
             replica.replica_id,
             batch.batch_id,
             first.method,
-            [(state.run.run_id, state.payload, state.run.deadline) for state in states],
+            run_elements(replica, states, self._files_above(first.method)),
         )
         if not sent:
             self.replica_lost(replica, "its connection was closed")
+
+    def _files_above(self, method: str) -> int:
+        """Larger outputs may be left as files; 0: none, since they are remembered here."""
+        remembered = self.memory is not None and self.memory.remembers(method)
+        return 0 if remembered else self._ground.inline_bytes
 
     def replica_ready(self, replica: Replica) -> None:
         self.trouble.clear()
@@ -126,7 +133,12 @@ class Serving:
             state = batch.runs.pop(str(fields[0]), None)
             if state is not None:
                 items += state.run.items
-                outcome = outcome_of(state, fields, self.cold)
+                if isinstance(fields[2], bytes):
+                    outcome: RunOutcome | None = outcome_of(state, fields, self.cold)
+                else:
+                    outcome = outcome_with_file(replica, state, fields, self.cold)
+                if outcome is None:
+                    continue
                 state.settle(outcome)
                 answered.append(outcome)
                 durable = state.durable  # runs of one batch have come by the same lane

@@ -86,11 +86,11 @@ class Lines:
         taken = [first]
         if first.alone:
             return taken
-        items, size_bytes = first.run.items, len(first.payload)
+        items, size_bytes = first.run.items, first.size_bytes
         while line and len(taken) < most:
             state = line[0]
             items += state.run.items
-            size_bytes += len(state.payload)
+            size_bytes += state.size_bytes
             if items > most_items or size_bytes > MAX_BATCH_BYTES:
                 break
             if state.alone or state.method != first.method:

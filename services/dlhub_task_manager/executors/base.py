@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from dlhub_task_manager.executors.tray import Refused
 from proto_msgs.worker import Failure, Outcome, Run
 
 
@@ -33,6 +34,8 @@ class Capabilities:
     """Whether a run that a model is at work on can be interrupted; if not, it takes the replica's end."""
     loss_noticed_s: float
     """How long it may take until a replica whose process was killed is known to be gone."""
+    shares_files: bool = False
+    """Whether replicas see the files of this machine, so that large values need not be sent to them."""
 
 
 class Executor(ABC):
@@ -54,6 +57,10 @@ class Executor(ABC):
     @abstractmethod
     def send(self, replica_id: str, batch_id: int, method: str, runs: list[Run]) -> bool:
         """Hand runs to a replica, which does its batches in order; False when it is gone."""
+
+    def take(self, replica_id: str, file: Any) -> Path:
+        """The file that a replica has left, out of its reach. Raises Refused."""
+        raise Refused("its replicas leave no files")
 
     @abstractmethod
     def cancel(self, replica_id: str, run_id: str) -> None:

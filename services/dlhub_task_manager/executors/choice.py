@@ -42,7 +42,10 @@ def make_executor(kind: str, needs: Needs) -> Executor:
 
 
 def _parsl(needs: Needs) -> Executor:
-    return ServableExecutor(needs.label, _provider(needs), needs.command, needs.folder, needs.switchboard)
+    tray = needs.blocks / "outputs"
+    return ServableExecutor(
+        needs.label, _provider(needs), needs.command, needs.folder, needs.switchboard, tray
+    )
 
 
 def _htex(needs: Needs) -> Executor:

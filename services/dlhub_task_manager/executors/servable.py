@@ -18,8 +18,9 @@ from parsl.executors.status_handling import BlockProviderExecutor
 from parsl.utils import RepresentationMixin
 
 from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
-from dlhub_task_manager.executors.blocks import Blocks
+from dlhub_task_manager.executors.blocks import Blocks, LocalProcesses
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.tray import Tray, clear
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable
 from proto_msgs.worker import Run
@@ -64,12 +65,20 @@ class WorkerBlocks(BlockProviderExecutor, RepresentationMixin):
 class ServableExecutor(Executor):
     """Replicas that connect to the switchboard by themselves."""
 
-    capabilities = Capabilities(cancels_running=True, loss_noticed_s=2.0)
-
     def __init__(
-        self, label: str, provider: Any, command: WorkerCommand, folder: Path, switchboard: Switchboard
+        self,
+        label: str,
+        provider: Any,
+        command: WorkerCommand,
+        folder: Path,
+        switchboard: Switchboard,
+        tray: Path | None = None,
     ) -> None:
+        """`tray`: a folder for the files that replicas on this machine leave; None: they leave none."""
+        shares_files = tray is not None and isinstance(provider, LocalProcesses)
+        self.capabilities = Capabilities(cancels_running=True, loss_noticed_s=2.0, shares_files=shares_files)
         self._folder = folder
+        self._tray = Tray(tray) if tray else None
         self._label = label
         self._numbers = itertools.count()
         self._workers = WorkerBlocks(label, provider, command, switchboard.endpoint, folder)
@@ -97,6 +106,11 @@ class ServableExecutor(Executor):
     def send(self, replica_id: str, batch_id: int, method: str, runs: list[Run]) -> bool:
         return self._switchboard.send_batch(replica_id, batch_id, method, runs)
 
+    def take(self, replica_id: str, file: Any) -> Path:
+        if self._tray is None:
+            return super().take(replica_id, file)
+        return self._tray.take(self._folder / replica_id, file)
+
     def cancel(self, replica_id: str, run_id: str) -> None:
         self._switchboard.cancel(replica_id, run_id)
 
@@ -107,6 +121,7 @@ class ServableExecutor(Executor):
         self._switchboard.forget(replica_id)
         if block_id := self._block_ids.pop(replica_id, None):
             await asyncio.to_thread(self._blocks.end, block_id)
+        await asyncio.to_thread(clear, self._folder / replica_id)
         return self._folder / replica_id
 
     def silence_s(self, replica_id: str) -> float:
