@@ -75,7 +75,7 @@ def _chunks(pieces: Sequence[Buffer]) -> Iterator[memoryview]:
 
 
 def _hashed(path: Path) -> BlobRef:
-    buffer = bytearray(CHUNK_BYTES)
+    buffer = bytearray(CHUNK_BYTES // 4)
     digest = hashlib.sha256()
     size_bytes = 0
     with path.open("rb", buffering=0) as file:

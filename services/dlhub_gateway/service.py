@@ -20,6 +20,7 @@ from dlhub_gateway.processes import keep_processes
 from dlhub_gateway.routes.metrics import own_page
 from dlhub_gateway.settings import GatewaySettings
 from dlhub_gateway.siblings import Siblings
+from dlhub_runtime import memory
 from dlhub_runtime.process import instance_name
 from proto_msgs.errors import Unavailable
 
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 LAST_REQUESTS_S = 10.0
 """How long requests under way may take when the gateway stops."""
 KEEPALIVE_S = 75.0
+FREED_BYTES = 64 * memory.MEBIBYTE
+"""Memory that a process keeps for the next large body."""
 
 
 class Gateway(NamedTuple):
@@ -42,6 +45,7 @@ async def serve(settings: GatewaySettings) -> None:
     if settings.gateway_processes > 1 and not settings.gateway_child:
         await keep_processes(settings)
         return
+    memory.keep_freed(FREED_BYTES)
     transport = RabbitTransport(settings.amqp_url.get_secret_value(), instance_name("gateway"))
     async with transport, gateway(transport, settings):
         await (_parent_ends() if settings.gateway_child else asyncio.get_running_loop().create_future())
