@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -232,3 +233,37 @@ async def test_a_file_that_was_cut_short_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="ends at byte 7,000, before byte 7,001"):
         _ = [piece async for piece in folder_blobs.stream(path, 0, len(CONTENT) + 1)]
+
+
+async def test_a_file_is_taken_over(store: BlobStore, tmp_path: Path) -> None:
+    path = tmp_path / "left"
+    path.write_bytes(CONTENT)
+
+    blob = await store.adopt(path)
+
+    assert (blob.sha256, blob.size_bytes) == (SHA256, len(CONTENT))
+    assert await store.get(SHA256) == CONTENT
+    assert not path.exists()
+
+
+async def test_a_file_of_another_file_system_is_taken_over(
+    in_folder: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    path = tmp_path / "left"
+    path.write_bytes(CONTENT)
+    monkeypatch.setattr(Path, "rename", refuse)
+
+    assert (await in_folder.adopt(path)).sha256 == SHA256
+
+    assert await in_folder.get(SHA256) == CONTENT
+    assert not path.exists()
+
+
+async def test_a_file_that_is_not_there_cannot_be_taken_over(in_folder: BlobStore, folder: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await in_folder.adopt(folder / "left")
+
+    assert files(folder) == []

@@ -141,6 +141,41 @@ def test_deep_values_are_left_to_the_codec() -> None:
     assert np.array_equal(found, LARGE)
 
 
+ODD = np.arange(4000, dtype="<f4")
+PACKED: list[Any] = [
+    *VALUES, LARGE, ODD[::2], ODD.reshape(2, 4, 500), np.asfortranarray(ODD.reshape(40, 100)),
+    ODD.astype(">f4"), np.zeros(5000, "b1"), np.zeros(3000, "M8[us]"), np.full(900, "text"),
+    np.zeros(900, "S9"), np.zeros(70_000, "c16"), np.array([LARGE, None], "O"),
+    {"a": LARGE, 1: [LARGE, "x"], "b": (LARGE, {"c": LARGE})}, [LARGE] * 3, [LARGE] * 300,
+    np.ma.masked_array(LARGE).filled(0), np.float32(3), {"deep": [[[[[[[[[[[[[[[[[[LARGE]]]]]]]]]]]]]]]]]]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", PACKED, ids=lambda value: repr(value)[:30])
+def test_pieces_joined_are_the_bytes_of_the_codec(value: Any) -> None:
+    assert b"".join(views.pack(value)) == codec.pack(value)
+
+
+def test_a_large_array_is_a_piece_where_it_lies() -> None:
+    pieces = views.pack({"a": LARGE, "b": 1})
+
+    assert [len(piece) for piece in pieces[1:]] == [LARGE.nbytes, 3]
+    assert np.shares_memory(np.frombuffer(pieces[1], "<f4"), LARGE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": LARGE, "b": {1}}, [LARGE, [object()]], {(1, 2): LARGE}, LARGE.astype("f16"), np.ma.array(LARGE)],
+)
+def test_what_cannot_be_packed_is_explained_by_the_codec(value: Any) -> None:
+    with pytest.raises(codec.EncodeError) as expected:
+        codec.pack(value, "output")
+    with pytest.raises(codec.EncodeError) as found:
+        views.pack(value, "output")
+
+    assert str(found.value) == str(expected.value)
+
+
 def _aligned(packed_array: bytes) -> bytes:
     """A map with the array, whose elements begin at a multiple of 16."""
     head = len(packed_array) - LARGE.nbytes
