@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dlhub_bus import Bus, Delivery, Envelope, MemoryBroker, MemoryTransport
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.intake import MAX_DELIVERIES, Intake, Site
 from proto_msgs import codec
+from proto_msgs.blobs import BlobRef
 from proto_msgs.runs import Outcome, Run, RunBatch, pack_runs, unpack_results
 from proto_msgs.sites import DeadLetter
 from proto_msgs.tasks import Startable, StartRuns
@@ -365,3 +367,47 @@ async def test_results_wait_for_the_broker_to_come_back(hub: Hub) -> None:
     await asyncio.sleep(0.01)
     transport.restore()
     assert (await hub.next(hub.stored)).ok
+
+
+async def test_inputs_that_a_replica_sees_stay_where_they_are(hub: Hub, tmp_path: Path) -> None:
+    blobs = hub.intake._site.blobs = BlobStore.from_url((tmp_path / "store").as_uri()).transient()
+    hub.stage.executor.capabilities = replace(hub.stage.executor.capabilities, shares_files=True)
+    blob = await blobs.put(b"large inputs")
+    await hub.stage.replica()
+    await hub.publish(Lane.INTERACTIVE, Run(run_id="a", payload=b"", deadline=time.time() + 60, blob=blob))
+    await hub.until_sent("a")
+
+    (state,) = hub.intake._site.held.values()
+
+    assert state.payload == (str(blobs.path(blob.sha256)), 12)
+
+
+async def test_inputs_that_a_replica_would_not_see_are_gone(hub: Hub, tmp_path: Path) -> None:
+    hub.intake._site.blobs = BlobStore.from_url((tmp_path / "store").as_uri()).transient()
+    hub.stage.executor.capabilities = replace(hub.stage.executor.capabilities, shares_files=True)
+    await hub.stage.replica()
+    blob = BlobRef(sha256="a" * 64, size_bytes=12)
+    await hub.publish(Lane.INTERACTIVE, Run(run_id="a", payload=b"", deadline=time.time() + 60, blob=blob))
+    assert codec.unpack((await hub.next(hub.replies)).body)["code"] == "not_found"
+
+
+async def test_a_file_that_a_replica_left_is_moved_to_the_store(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = hub.intake._site.blobs = BlobStore.from_url((tmp_path / "store").as_uri()).transient()
+    left = tmp_path / "left"
+    left.write_bytes(codec.pack("small, but left nevertheless"))
+    monkeypatch.setattr(hub.stage.executor, "take", lambda *_: left)
+    await hub.stage.replica()
+    await hub.publish(Lane.DURABLE, "a")
+    await hub.until_sent("a")
+    replica_id, batch_id, _ = hub.stage.executor.batches[-1]
+    said: Any = [("a", True, ["output-0", 30], 0.0, "", "")]
+    hub.stage.serving.fleet.replicas[replica_id].on_done(batch_id, said, True)
+
+    outcome = await hub.next(hub.stored)
+
+    assert (outcome.ok, outcome.body) == (True, b"")
+    assert codec.unpack(await blobs.get(outcome.blob.sha256)) == "small, but left nevertheless"
+    assert not left.exists()
+    assert "a" not in hub.intake._site.done
