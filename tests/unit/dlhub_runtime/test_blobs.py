@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -267,3 +268,21 @@ async def test_a_file_that_is_not_there_cannot_be_taken_over(in_folder: BlobStor
         await in_folder.adopt(folder / "left")
 
     assert files(folder) == []
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+async def test_the_same_content_once_more_takes_the_place_of_the_first(
+    in_folder: BlobStore, folder: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr(folder_blobs, "_renameat2", None)
+    blob = await in_folder.put(CONTENT)
+    path = in_folder.path(blob.sha256)
+    assert path is not None
+    os.utime(path, (0, 0))
+
+    assert await in_folder.put(CONTENT) == blob
+
+    assert files(folder) == [path]
+    assert path.stat().st_mtime > 0
+    assert await in_folder.get(SHA256) == CONTENT
