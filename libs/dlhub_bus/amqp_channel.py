@@ -11,6 +11,7 @@ from pamqp import base, commands
 
 from dlhub_bus import amqp_frames
 from dlhub_bus.amqp_frames import Content, Delivered
+from dlhub_bus.rabbit_wire import DEADLINE_HEADER
 from dlhub_bus.transport import Envelope, Unroutable
 from proto_msgs.errors import DLHubError, Overloaded, Unavailable
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from dlhub_bus.amqp_link import Link
 
 CALL_S = 10.0
-DEADLINE_HEADER = "deadline_ms"  # a whole number: AMQP clients send floats in 32 bits
 
 F = TypeVar("F", bound=base.Frame)
 OnMessage = Callable[[Delivered, Content, bytes], None]

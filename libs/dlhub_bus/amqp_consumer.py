@@ -7,38 +7,26 @@ import logging
 
 from pamqp import commands
 
-from dlhub_bus.amqp_channel import DEADLINE_HEADER, LinkChannel
+from dlhub_bus.amqp_channel import LinkChannel
 from dlhub_bus.amqp_frames import Content, Delivered
 from dlhub_bus.amqp_link import Link
-from dlhub_bus.rabbit_wire import LOST, queue_arguments
-from dlhub_bus.transport import Consumer, Delivery, Envelope, OnDelivery
+from dlhub_bus.channel_consumer import ChannelConsumer
+from dlhub_bus.rabbit_wire import DEADLINE_HEADER, LOST, queue_arguments
+from dlhub_bus.transport import Delivery, Envelope
 from proto_msgs.topics import QueueSpec
 
 logger = logging.getLogger(__name__)
 
 
-class LinkConsumer(Consumer):
-    """A consumer on a channel of its own."""
-
-    def __init__(self, spec: QueueSpec, on_delivery: OnDelivery, prefetch: int) -> None:
-        self.spec = spec
-        self.opened = asyncio.Event()
-        self._on_delivery = on_delivery
-        self._prefetch = prefetch
-        self._channel: LinkChannel | None = None
-        self._tag: str | None = None
-        self._lock = asyncio.Lock()
-        self._no_ack = spec.kind == "exclusive"
+class LinkConsumer(ChannelConsumer[LinkChannel]):
+    """A consumer on a channel of the run path's connection."""
 
     async def run(self, link: Link) -> None:
         """Consume until the channel closes (raises why) or the task is cancelled (closes the channel)."""
         channel = await link.channel()
         try:
             await declare(channel, self.spec)
-            async with self._lock:
-                self._channel, self._tag = channel, None
-                await self._apply_prefetch()
-            self.opened.set()
+            await self._use(channel)
             await asyncio.wait([channel.cancelled, channel.closed], return_when=asyncio.FIRST_COMPLETED)
             if channel.closed.done():
                 channel.closed.result()
@@ -46,29 +34,13 @@ class LinkConsumer(Consumer):
             self._channel = None
             await _close(channel)
 
-    async def set_prefetch(self, prefetch: int) -> None:
-        async with self._lock:
-            if prefetch == self._prefetch:
-                return
-            self._prefetch = prefetch
-            try:
-                await self._apply_prefetch()
-            except LOST as error:
-                # The channel is gone; when it is opened again it takes the new value.
-                logger.debug("Prefetch later", extra={"action": "prefetch_later", "error": repr(error)})
+    async def _begin(self, channel: LinkChannel) -> str:
+        return await channel.consume(
+            self.spec.name, self._receive, prefetch=self._prefetch, no_ack=self._no_ack
+        )
 
-    async def _apply_prefetch(self) -> None:
-        """A new limit holds for new consumers only, so the old one is cancelled first."""
-        channel = self._channel
-        if channel is None:
-            return
-        if self._tag is not None:
-            tag, self._tag = self._tag, None
-            await channel.cancel(tag)
-        if self._prefetch:
-            self._tag = await channel.consume(
-                self.spec.name, self._receive, prefetch=self._prefetch, no_ack=self._no_ack
-            )
+    async def _cancel(self, channel: LinkChannel, tag: str) -> None:
+        await channel.cancel(tag)
 
     def _receive(self, delivered: Delivered, content: Content, body: bytes) -> None:
         channel = self._channel

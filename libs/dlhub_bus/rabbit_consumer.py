@@ -10,24 +10,15 @@ import aio_pika
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
+from dlhub_bus.channel_consumer import ChannelConsumer
 from dlhub_bus.rabbit_wire import DEADLINE_HEADER, LOST, declare_queue, open_channel
-from dlhub_bus.transport import Consumer, Delivery, Envelope, OnDelivery
-from proto_msgs.topics import QueueSpec
+from dlhub_bus.transport import Delivery, Envelope
 
 logger = logging.getLogger(__name__)
 
 
-class RabbitConsumer(Consumer):
-    """A consumer on a channel of its own."""
-
-    def __init__(self, spec: QueueSpec, on_delivery: OnDelivery, prefetch: int) -> None:
-        self.spec = spec
-        self.opened = asyncio.Event()
-        self._on_delivery = on_delivery
-        self._prefetch = prefetch
-        self._channel: Channel | None = None
-        self._tag: str | None = None
-        self._lock = asyncio.Lock()
+class RabbitConsumer(ChannelConsumer[Channel]):
+    """A consumer on a channel of aio-pika's connection."""
 
     async def run(self, connection: aio_pika.abc.AbstractConnection) -> None:
         """Consume until the channel closes (returns) or the task is cancelled (closes the channel)."""
@@ -36,41 +27,20 @@ class RabbitConsumer(Consumer):
             gone = asyncio.Event()
             channel.on_consumer_cancel_callbacks.add(lambda _: gone.set())
             await declare_queue(channel, self.spec)
-            async with self._lock:
-                self._channel, self._tag = channel, None
-                await self._apply_prefetch()
-            self.opened.set()
+            await self._use(channel)
             await _first_of(gone.wait(), _closed(channel))
         finally:
             self._channel = None
             if not channel.is_closed:
                 await channel.close()
 
-    async def set_prefetch(self, prefetch: int) -> None:
-        async with self._lock:
-            if prefetch == self._prefetch:
-                return
-            self._prefetch = prefetch
-            try:
-                await self._apply_prefetch()
-            except LOST as error:
-                # The channel is gone; when it is opened again it takes the new value.
-                logger.debug("Prefetch later", extra={"action": "prefetch_later", "error": repr(error)})
+    async def _begin(self, channel: Channel) -> str:
+        await channel.basic_qos(prefetch_count=self._prefetch, timeout=10)
+        reply = await channel.basic_consume(self.spec.name, self._receive, no_ack=self._no_ack, timeout=10)
+        return str(reply.consumer_tag)
 
-    async def _apply_prefetch(self) -> None:
-        """A new limit holds for new consumers only, so the old one is cancelled first."""
-        channel = self._channel
-        if channel is None:
-            return
-        if self._tag is not None:
-            tag, self._tag = self._tag, None
-            await channel.basic_cancel(tag, timeout=10)
-        if self._prefetch:
-            await channel.basic_qos(prefetch_count=self._prefetch, timeout=10)
-            reply = await channel.basic_consume(
-                self.spec.name, self._receive, no_ack=self.spec.kind == "exclusive", timeout=10
-            )
-            self._tag = reply.consumer_tag
+    async def _cancel(self, channel: Channel, tag: str) -> None:
+        await channel.basic_cancel(tag, timeout=10)
 
     async def _receive(self, message: DeliveredMessage) -> None:
         try:
