@@ -74,7 +74,7 @@ def _has_free_axis(declared: Declared) -> bool:
     kind = declared.get("type")
     if kind == "ndarray":
         shape: Any = declared.get("shape")
-        return bool(shape and shape[0] is None)
+        return bool(shape and not isinstance(shape[0], int))
     if kind in ("dict", "tuple"):
         members = declared.get("properties" if kind == "dict" else "element_types") or ()
         members = list(members.values()) if isinstance(members, dict) else members

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhub_types.mismatch import mismatch
-from proto_msgs.description import Argument
+from proto_msgs.description import Argument, is_free
 from proto_msgs.errors import InputMismatch
 
 Array = NDArray[Any]
 Check = Callable[[Any, str], Any]
+Lengths = tuple[int | str | None, ...]
 
 _KINDS = {
     "boolean": "b",
@@ -151,15 +152,16 @@ def _in_utc(value: Any) -> Any:
     return value
 
 
-def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
+def _fits(shape: tuple[int, ...], declared: Lengths) -> bool:
     return len(shape) == len(declared) and all(
-        wanted is None or wanted == length for length, wanted in zip(shape, declared, strict=True)
+        is_free(wanted) or wanted == length for length, wanted in zip(shape, declared, strict=True)
     )
 
 
-def _widened(array: Array, declared: tuple[int | None, ...]) -> Array:
+def _widened(array: Array, declared: Lengths) -> Array:
     """An empty array with the axes that nested lists cannot tell: `[]` may be of shape (0, 3)."""
-    return array.reshape(array.shape + tuple(length or 0 for length in declared[array.ndim :]))
+    lengths = (length if isinstance(length, int) else 0 for length in declared[array.ndim :])
+    return array.reshape(array.shape + tuple(lengths))
 
 
 def _changed(array: Array, cast: Array) -> bool:

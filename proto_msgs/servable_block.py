@@ -1,0 +1,111 @@
+"""The part of a dlhub.json that says what runs: its type, its methods and what they need."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from proto_msgs.arguments import Block
+from proto_msgs.methods import Method
+
+ServableType = Literal[
+    "Python static method", "Python class method", "Scikit-learn estimator", "Keras Model",
+    "TensorFlow Model", "Torch Model", "ONNX Model", "XGBoost Model", "LightGBM Model", "Pipeline",
+]  # fmt: skip
+MethodName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]\w{0,99}$")]
+_PART = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+_REFERENCE = rf"{_PART}/{_PART}(@{_PART})?"
+ServableRef = Annotated[str, StringConstraints(pattern=rf"^{_REFERENCE}$")]
+"""`owner/name`, `owner/name@3` or `owner/name@tag`."""
+Combine = Annotated[str, StringConstraints(pattern=rf"^(mean|median|std|stack|dict|{_REFERENCE})$")]
+"""How the outputs of a fan-out become one: a known way, or a servable that takes the dict of them."""
+
+
+class Resources(Block):
+    """What one replica needs of the machine that it runs on."""
+
+    cores: float = Field(default=1.0, gt=0)
+    memory_mb: int | None = Field(default=None, ge=1)
+    """Megabytes (10^6 bytes); missing means unknown, and is not counted."""
+    accelerators: int = Field(default=0, ge=0)
+    accelerator_memory_mb: int | None = Field(default=None, ge=1)
+    """Megabytes (10^6 bytes) of each accelerator's memory; missing means unknown."""
+
+
+class Framework(Block):
+    """What the model was made with."""
+
+    name: str
+    version: str | None = None
+
+
+class Performance(Block):
+    """How well the model did on a named benchmark."""
+
+    benchmark: str
+    """Name of the data set or benchmark."""
+    metric: str
+    """Such as `accuracy` or `mean absolute error`."""
+    value: float
+    units: str | None = None
+    split: str | None = None
+    """Part of the data, such as `test`, or how it was split."""
+    url: str | None = None
+    higher_is_better: bool | None = None
+
+
+class Step(Block):
+    """One step of a pipeline: a servable, or several at once on the same input."""
+
+    servable: ServableRef | Annotated[tuple[ServableRef, ...], Field(min_length=1)]
+    method: MethodName = "run"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    combine: Combine | None = None
+    """Of a fan-out; missing means `dict`: the outputs by name of their servable."""
+    name: str | None = None
+
+    @model_validator(mode="after")
+    def _combines_several(self) -> Self:
+        if self.combine is not None and isinstance(self.servable, str):
+            raise ValueError(
+                f"combine is {self.combine!r}, but there is one servable; name several in a list, or leave "
+                "combine out"
+            )
+        return self
+
+
+class Servable(Block):
+    """The part of a description that makes it run."""
+
+    type: ServableType
+    methods: dict[MethodName, Method]
+    options: dict[str, Any] = Field(default_factory=dict)
+    resources: Resources = Resources()
+    steps: tuple[Step, ...] | None = None
+    """Pipeline: what runs, in order; the output of each is the input of the next."""
+    model_type: str | None = None
+    """Such as `RandomForestRegressor` or `Deep NN`."""
+    model_summary: str | None = None
+    """The model's layers or settings, for people to read."""
+    framework: Framework | None = None
+    parameter_count: int | None = Field(default=None, ge=0)
+    """Numbers that training has set."""
+    performance: tuple[Performance, ...] = ()
+
+    @field_validator("methods")
+    @classmethod
+    def _has_run(cls, methods: dict[str, Method]) -> dict[str, Method]:
+        if "run" not in methods:
+            raise ValueError("there must be a method named 'run': it is the default one")
+        return methods
+
+    @model_validator(mode="after")
+    def _has_steps_if_a_pipeline(self) -> Self:
+        if self.type == "Pipeline" and not self.steps:
+            raise ValueError(
+                "a servable of type 'Pipeline' needs steps: the servables that it runs, in order"
+            )
+        if self.type != "Pipeline" and self.steps is not None:
+            raise ValueError(f"a servable of type {self.type!r} has no steps; only a 'Pipeline' has")
+        return self
