@@ -21,6 +21,7 @@ from dlhub_gateway.result_cache import ResultCache
 from dlhub_gateway.runs import InteractiveRuns
 from dlhub_gateway.settings import GatewaySettings
 from dlhub_gateway.signals import Signals
+from dlhub_gateway.single_runs import SingleRuns
 from dlhub_gateway.sites import SiteBook
 from dlhub_gateway.splits import Splits
 from dlhub_gateway.tasks import TaskDesk
@@ -54,6 +55,7 @@ class Hub:
     runs: InteractiveRuns
     maps: SyncMaps
     splits: Splits
+    single: SingleRuns
     tasks: TaskDesk
     idempotency: Idempotency
     vitals: Vitals
@@ -106,6 +108,8 @@ def _assemble(bus: Bus, settings: GatewaySettings, vitals: Vitals) -> Hub:
     results = ResultCache(settings.gateway_cache_bytes)
     admission = Admission(max_wait_s=settings.gateway_max_wait_s, max_waiting=settings.gateway_waiting_runs)
     runs = InteractiveRuns(bus, sites, transient, results, admission)
+    inline_bytes = settings.inline_bytes
+    splits = Splits(runs, sites, transient, inline_bytes=inline_bytes)
     return Hub(
         settings=settings,
         bus=bus,
@@ -116,8 +120,9 @@ def _assemble(bus: Bus, settings: GatewaySettings, vitals: Vitals) -> Hub:
         sites=sites,
         results=results,
         runs=runs,
-        maps=SyncMaps(runs, transient, results, inline_bytes=settings.inline_bytes),
-        splits=Splits(runs, sites, transient, inline_bytes=settings.inline_bytes),
+        maps=SyncMaps(runs, transient, results, inline_bytes=inline_bytes),
+        splits=splits,
+        single=SingleRuns(runs, splits, results, inline_bytes=inline_bytes),
         tasks=TaskDesk(bus, runs.publisher, runs.waker),
         idempotency=Idempotency(bus, transient),
         vitals=vitals,

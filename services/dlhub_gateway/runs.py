@@ -12,7 +12,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +26,7 @@ from dlhub_runtime.blobs import BlobStore
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import DeadlineExceeded, DLHubError, Malformed, Unavailable
 from proto_msgs.runs import Run, unpack_results
+from proto_msgs.tasks import TaskCancelled
 from proto_msgs.topics import Lane
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class InteractiveRuns:
     ) -> None:
         self.publisher = RunPublisher(bus.transport, self._refused)
         self.waker = Waker(bus, sites, admission.versions)
+        self._bus = bus
         self.admission = admission
         self._sites = sites
         self._transient = transient
@@ -178,6 +180,15 @@ class InteractiveRuns:
         for pending in runs:
             if self._pending.pop(pending.run_id, None):
                 self.admission.leave(pending.version_id)
+
+    async def abandon(self, runs: Sequence[Pending]) -> None:
+        """Nobody wants these any more: sites that have them may end them."""
+        self.forget(runs)
+        for run_id, version_id in {(run.run_id.partition(":")[0], run.version_id) for run in runs}:
+            try:
+                await self._bus.emit(TaskCancelled(task_id=run_id, version_id=version_id))
+            except DLHubError as error:
+                logger.debug("Nobody told", extra={"action": "abandon_untold", "error": str(error)})
 
     def _settle(self, pending: Pending, result: Answered | DLHubError) -> None:
         del self._pending[pending.run_id]

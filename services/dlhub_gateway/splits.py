@@ -123,6 +123,9 @@ class Splits:
                 run.future.add_done_callback(window.ended)
                 sent.append(run)
             ended = [await self._ended(pieces.split, piece, run) for piece, run in enumerate(sent)]
+        except asyncio.CancelledError:
+            await self._runs.abandon(sent)
+            raise
         finally:
             self._runs.forget(sent)
         return await self.joined(run_id, pieces.method, pieces.split, ended)

@@ -22,12 +22,12 @@ from dlhub_gateway.idempotency import HEADER
 from dlhub_gateway.maps import Map
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.negotiation import MESSAGEPACK, answer_form, decode, is_json
-from dlhub_gateway.parcels import Parcel, Payload, joined
+from dlhub_gateway.parcels import Payload, joined
 from dlhub_gateway.result_cache import Answered
-from dlhub_gateway.splits import Cutter, Pieces, Whole, split_metadata
+from dlhub_gateway.single_runs import Prepared, Single, prepare
+from dlhub_gateway.splits import Cutter, Pieces, split_metadata
 from dlhub_gateway.stored_output import send_stored
 from dlhub_gateway.tasks import accepted_body, accepted_headers, new_task
-from proto_msgs.blobs import BlobRef
 from proto_msgs.identity import Principal
 from proto_msgs.runs import Run
 
@@ -84,7 +84,7 @@ async def run(hub: Hub, caller: Principal, request: web.Request) -> web.StreamRe
     """One run."""
     call = await _call(hub, caller, request)
     body = await read_body(request)
-    cutter = None if call.method.map_axis is None else hub.splits.cutter(call.found, call.method)
+    cutter = hub.single.cutter(call.found, call.method)
     if len(body) <= SLOW_BODY_BYTES:
         asked = _read_run(body, call.as_json, call.method, cutter)
     else:
@@ -121,14 +121,11 @@ def _read_run(body: bytes, as_json: bool, method: CompiledMethod, cutter: Cutter
     parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
     how = (wanted.timeout_s, wanted.fresh)
     inputs = method.check_inputs(wanted.inputs, as_json)
-    items = method.items_in(inputs)
-    split = cutter(items) if cutter else None
-    if split is not None:
-        return Asked((), *how, pieces=Pieces(method, split, inputs, parameters, len(body) > SLOW_BODY_BYTES))
-    came = opened.inputs
-    if came is not None and came.is_still(inputs):
-        return Asked((came.behind(parameters),), *how, items=(items,))
-    return Asked((method.pack_checked(inputs, parameters),), *how, items=(items,))
+    slow = len(body) > SLOW_BODY_BYTES
+    prepared = prepare(method, inputs, parameters, came=opened.inputs, cutter=cutter, slow=slow)
+    if prepared.pieces is not None:
+        return Asked((), *how, pieces=prepared.pieces)
+    return Asked((prepared.payload,), *how, items=(prepared.items,))
 
 
 def _read_map(body: bytes, as_json: bool, method: CompiledMethod, max_items: int) -> Asked:
@@ -147,7 +144,7 @@ def _read_map(body: bytes, as_json: bool, method: CompiledMethod, max_items: int
 
 async def _run_now(call: Call, asked: Asked) -> web.StreamResponse:
     hub, record = call.hub, call.found.record
-    outcome, site = await (_outcome(call, asked) if asked.pieces is None else _joined(call, asked))
+    outcome, site = await _answered(call, asked)
     form = answer_form(call.request)
     metadata = outcomes.run_metadata(outcome, site, record.number, _ms_since(call.started))
     if asked.pieces is not None:
@@ -163,36 +160,12 @@ async def _run_now(call: Call, asked: Asked) -> web.StreamResponse:
     return form.response(form.mapping(members))
 
 
-async def _outcome(call: Call, asked: Asked) -> Answered:
-    """What the run comes to: remembered, or computed by a site."""
-    hub, version_id, method = call.hub, call.found.record.version_id, call.method
-    if len(asked.payloads[0]) > hub.settings.inline_bytes:
-        hub.runs.admit(call.found)
-    payload, blob = await _placed(hub, asked.payloads[0])
-    key = hub.results.key_of(version_id, method, payload, blob) if method.deterministic else None
-    if key is not None and not asked.fresh and (known := hub.results.find(key)):
-        return known
-    hub.runs.admit(call.found)
+async def _answered(call: Call, asked: Asked) -> Answered:
+    """What the run comes to."""
     items = asked.items[0] if asked.items else 1
+    prepared = Prepared(asked.payloads[0] if asked.payloads else b"", items, asked.pieces)
     deadline = _deadline(call, asked)
-    pending = hub.runs.start(version_id, method.name, payload, deadline, blob, fresh=asked.fresh, items=items)
-    pending.cache_key = key
-    return await pending.answer()
-
-
-async def _placed(hub: Hub, payload: Payload) -> tuple[bytes, BlobRef | None]:
-    """What of a payload travels in the message, and where the rest lies."""
-    if len(payload) <= hub.settings.inline_bytes:
-        return joined(payload), None
-    pieces = payload.pieces if isinstance(payload, Parcel) else (payload,)
-    return b"", await hub.runs.stow(*pieces)
-
-
-async def _joined(call: Call, asked: Asked) -> Answered:
-    """What a large input comes to, computed in pieces."""
-    assert asked.pieces is not None
-    call.hub.runs.admit(call.found)
-    return await call.hub.splits.run(Whole(call.found, asked.pieces, _deadline(call, asked), asked.fresh))
+    return await call.hub.single.answer(Single(call.found, call.method, prepared, deadline, asked.fresh))
 
 
 def _deadline(call: Call, asked: Asked) -> float:
@@ -240,7 +213,7 @@ async def _task_runs(hub: Hub, asked: Asked, deadline: float, run_id: str) -> li
     """The runs of a task; `run_id` has braces in the place of a run's index."""
     runs: list[Run] = []
     async for payload, items in asked.each():
-        inline, blob = await _placed(hub, payload)
+        inline, blob = await hub.single.placed(payload)
         run = Run(
             run_id=run_id.format(len(runs)),
             payload=inline,
