@@ -61,6 +61,7 @@ class Outcome:
     stdout: str = ""
     stderr: str = ""
     cached: str = ""  #: level of the inference cache that had it: "site" or "gateway"; empty when computed
+    steps: tuple[dict[str, Any], ...] = ()  #: of a pipeline: what a caller learns of each of its steps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +107,7 @@ def pack_results(batch: ResultBatch) -> bytes:
     outcomes = [
         (
             o.run_id, o.ok, o.body, _pack_blob(o.blob),
-            o.queue_ms, o.load_ms, o.run_ms, o.batch_size, o.stdout, o.stderr, o.cached,
+            o.queue_ms, o.load_ms, o.run_ms, o.batch_size, o.stdout, o.stderr, o.cached, o.steps,
         )
         for o in batch.outcomes
     ]  # fmt: skip
@@ -171,4 +172,5 @@ def _unpack_outcome(fields: Sequence[Any]) -> Outcome:
         stdout=stdout,
         stderr=stderr,
         cached=fields[10] if len(fields) > 10 else "",
+        steps=tuple(fields[11]) if len(fields) > 11 else (),
     )

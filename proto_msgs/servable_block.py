@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from proto_msgs.arguments import Block
 from proto_msgs.methods import Method
@@ -14,6 +14,7 @@ ServableType = Literal[
     "TensorFlow Model", "Torch Model", "ONNX Model", "XGBoost Model", "LightGBM Model", "Pipeline",
 ]  # fmt: skip
 MethodName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]\w{0,99}$")]
+StepName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]\w{0,99}$")]
 _PART = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _REFERENCE = rf"{_PART}/{_PART}(@{_PART})?"
 ServableRef = Annotated[str, StringConstraints(pattern=rf"^{_REFERENCE}$")]
@@ -61,9 +62,11 @@ class Step(Block):
     servable: ServableRef | Annotated[tuple[ServableRef, ...], Field(min_length=1)]
     method: MethodName = "run"
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """In place of the method's own defaults; a caller may give others."""
     combine: Combine | None = None
     """Of a fan-out; missing means `dict`: the outputs by name of their servable."""
-    name: str | None = None
+    name: StepName | None = None
+    """What a caller's parameters are given under; missing means `step1`, `step2`, ... by place."""
 
     @model_validator(mode="after")
     def _combines_several(self) -> Self:
@@ -79,7 +82,8 @@ class Servable(Block):
     """The part of a description that makes it run."""
 
     type: ServableType
-    methods: dict[MethodName, Method]
+    methods: dict[MethodName, Method] = Field(default_factory=dict, validate_default=True)
+    """By name; that of a pipeline is made by the hub where it is missing."""
     options: dict[str, Any] = Field(default_factory=dict)
     resources: Resources = Resources()
     steps: tuple[Step, ...] | None = None
@@ -95,8 +99,12 @@ class Servable(Block):
 
     @field_validator("methods")
     @classmethod
-    def _has_run(cls, methods: dict[str, Method]) -> dict[str, Method]:
-        if "run" not in methods:
+    def _has_run(cls, methods: dict[str, Method], so_far: ValidationInfo) -> dict[str, Method]:
+        if so_far.data.get("type") == "Pipeline":
+            extra = next((name for name in methods if name != "run"), None)
+            if extra is not None:
+                raise ValueError(f"a pipeline has one method, 'run'; {extra!r} is another one")
+        elif "run" not in methods:
             raise ValueError("there must be a method named 'run': it is the default one")
         return methods
 

@@ -27,12 +27,18 @@ class VersionRecord(Message):
     """1, 2, ...; `owner/name@number` is exact."""
     status: VersionStatus
     build_id: str
+    """Empty for a pipeline, of which nothing is built."""
     access: Access
     description: Description
     archive: BlobRef
     environment: Environment | None = None
-    """Set when the version is ready."""
+    """Set when the version is ready; a pipeline has none."""
     created_at: datetime
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether the hub itself runs it, step by step, and no site does."""
+        return self.description.servable.type == "Pipeline"
 
 
 class PublishedVersion(Message):

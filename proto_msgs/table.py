@@ -14,6 +14,7 @@ from proto_msgs.topics import Exchange
 RUN_PATH = (
     (Exchange.RUNS, "run.{version_id}.interactive", "RunBatch", "", "Runs that somebody waits for."),
     (Exchange.RUNS, "run.{version_id}.durable", "RunBatch", "", "Runs of tasks; on disk, confirmed."),
+    (Exchange.RUNS, "run.hub.durable", "RunBatch", "", "Runs of pipelines' tasks, for the gateways."),
     (Exchange.RESULTS, "reply.{site}.{gateway}", "ResultBatch", "", "Outcomes for a gateway that waits."),
     (
         Exchange.RESULTS,

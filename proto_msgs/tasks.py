@@ -73,7 +73,8 @@ class TaskOutcome(Message):
     """Encoded output or failure; empty with a `blob`."""
     blob: BlobRef | None = None
     metadata: dict[str, object] = Field(default_factory=dict)
-    """site, batch_size, timings_ms, stdout, stderr; `piece`, when it is that of a split's piece."""
+    """site, batch_size, timings_ms, stdout, stderr; `piece`, when it is that of a split's piece; `steps`, of a
+    pipeline."""
 
 
 class TaskRecord(Message):
@@ -199,4 +200,5 @@ class TaskCancelled(Event):
 
     template: ClassVar[str] = "task.cancelled"
     task_id: str
+    """Or the id of a run that somebody waited for."""
     version_id: str

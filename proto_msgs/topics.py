@@ -16,6 +16,11 @@ LONGEST_RUN_S = DAY_S
 """A run may take this long at most; every broker we configure waits that long for its ack."""
 
 
+HUB = "hub"
+"""In the place of a version's id: where the runs of all pipelines' tasks wait, for the gateways to take; and in
+that of a site, for their results."""
+
+
 class Exchange(StrEnum):
     """The topic exchanges; all durable."""
 
@@ -87,7 +92,7 @@ def reply_queue(instance: str) -> QueueSpec:
 
 
 def runs_queue(version_id: str, lane: Lane) -> QueueSpec:
-    """Runs of one version, shared by the sites that serve it."""
+    """Runs of one version, shared by the sites that serve it; of all pipelines, when it is `HUB`."""
     durable = lane is Lane.DURABLE
     return QueueSpec(
         name=run_key(version_id, lane),

@@ -117,20 +117,23 @@ class RunPublisher:
             for run in batch.runs:
                 self._on_failed(run, known)
 
-    async def publish_batch(self, batch: RunBatch) -> None:
-        """Hand one batch to the broker; returns when it is confirmed."""
-        queue = (batch.version_id, batch.lane)
+    async def publish_batch(self, batch: RunBatch, to: str | None = None) -> None:
+        """Hand one batch to the broker; returns when it is confirmed.
+
+        to: whose queue gets it (`HUB`); by default that of its version.
+        """
+        queue = (to or batch.version_id, batch.lane)
         if queue not in self._declared:
             await self._transport.declare(runs_queue(*queue))
             self._declared.add(queue)
         try:
-            await self._send(batch)
+            await self._send(batch, run_key(*queue))
         except Unroutable:
             # The queue expired, or somebody deleted it: make it again, once.
             await self._transport.declare(runs_queue(*queue))
-            await self._send(batch)
+            await self._send(batch, run_key(*queue))
 
-    async def _send(self, batch: RunBatch) -> None:
+    async def _send(self, batch: RunBatch, key: str) -> None:
         durable = batch.lane is Lane.DURABLE
         envelope = Envelope(
             kind="RunBatch",
@@ -138,4 +141,4 @@ class RunPublisher:
             deadline=max(run.deadline for run in batch.runs),
             persistent=durable,
         )
-        await self._transport.publish(Exchange.RUNS, run_key(batch.version_id, batch.lane), envelope)
+        await self._transport.publish(Exchange.RUNS, key, envelope)

@@ -105,6 +105,7 @@ def stored_form(outcome: Outcome, site: str) -> TaskOutcome:
             "timings_ms": {**timings_ms, "total": sum(timings_ms.values())},
             "stdout": outcome.stdout,
             "stderr": outcome.stderr,
+            **({"steps": outcome.steps} if outcome.steps else {}),
         },
     )
 

@@ -12,6 +12,7 @@ from dlhub_bus import Bus
 from dlhub_gateway.cache import Remembered
 from dlhub_gateway.catalog import ask
 from dlhub_gateway.methods import CompiledMethod
+from proto_msgs.description import Step
 from proto_msgs.errors import Conflict, Forbidden, NotFound, Unavailable
 from proto_msgs.identity import Access, Principal
 from proto_msgs.servables import ResolveVersion, ServableChanged, VersionReady, VersionRecord
@@ -37,6 +38,11 @@ class Resolved:
     def label(self) -> str:
         """`owner/name@3`."""
         return f"{self.record.servable}@{self.record.number}"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Of a pipeline; none for what a site runs."""
+        return self.record.description.servable.steps or ()
 
     @property
     def environment_kind(self) -> str | None:

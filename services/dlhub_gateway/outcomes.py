@@ -33,6 +33,7 @@ def run_metadata(outcome: Outcome, site: str, version: int, total_ms: float) -> 
         },
         "stdout": outcome.stdout,
         "stderr": outcome.stderr,
+        **({"steps": outcome.steps} if outcome.steps else {}),
     }
 
 

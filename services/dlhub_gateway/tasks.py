@@ -22,7 +22,7 @@ from proto_msgs.errors import DLHubError
 from proto_msgs.identity import Principal
 from proto_msgs.runs import Run, RunBatch
 from proto_msgs.tasks import CreateTasks, DiscardTasks, NewTask, Split
-from proto_msgs.topics import Lane
+from proto_msgs.topics import HUB, Lane
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ class Order:
 
     task: NewTask
     runs: Sequence[Run]
+    by_hub: bool = False
+    """The hub itself runs it: it is a pipeline's."""
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def settle(self, error: DLHubError | None) -> None:
@@ -75,16 +77,16 @@ class TaskDesk:
             self._answer_key = secrets.token_bytes(16)
         return self._answer_key
 
-    async def create(self, task: NewTask, runs: Sequence[Run]) -> None:
+    async def create(self, task: NewTask, runs: Sequence[Run], *, by_hub: bool = False) -> None:
         """Return when the task is stored and its runs are in the durable queue.
 
         Raises Overloaded when the queue is full, and Unavailable; then there is no task.
         """
-        await self.order(task, runs).done
+        await self.order(task, runs, by_hub=by_hub).done
 
-    def order(self, task: NewTask, runs: Sequence[Run]) -> Order:
+    def order(self, task: NewTask, runs: Sequence[Run], *, by_hub: bool = False) -> Order:
         """`create`, for who does not wait: the order's `done` says how it went."""
-        order = Order(task, runs)
+        order = Order(task, runs, by_hub)
         if not self._open:
             asyncio.get_running_loop().call_soon(self._close)
         self._open.append(order)
@@ -111,13 +113,14 @@ class TaskDesk:
         try:
             if task.split is None:
                 for runs in pieces(run for order in orders for run in order.runs):
-                    await self._publish_batch(task, runs)
+                    await self._publish_batch(task, runs, orders[0].by_hub)
             else:
                 await self._publish_each(orders)
         except DLHubError as error:
             await self._give_up(orders, error)
             return
-        self._waker.want(task.version_id)
+        if not orders[0].by_hub:
+            self._waker.want(task.version_id)
         for order in orders:
             order.settle(None)
 
@@ -128,17 +131,16 @@ class TaskDesk:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _publish_batch(self, task: NewTask, runs: tuple[Run, ...]) -> None:
-        await self._publisher.publish_batch(
-            RunBatch(
-                version_id=task.version_id,
-                method=task.method,
-                lane=Lane.DURABLE,
-                reply_to="",
-                answer_key=task.answer_key,
-                runs=runs,
-            )
+    async def _publish_batch(self, task: NewTask, runs: tuple[Run, ...], by_hub: bool = False) -> None:
+        batch = RunBatch(
+            version_id=task.version_id,
+            method=task.method,
+            lane=Lane.DURABLE,
+            reply_to="",
+            answer_key=task.answer_key,
+            runs=runs,
         )
+        await self._publisher.publish_batch(batch, to=HUB if by_hub else None)
 
     async def _give_up(self, orders: Sequence[Order], error: DLHubError) -> None:
         """Take the tasks back; a run that is in the queue nevertheless is skipped by whoever gets it."""

@@ -12,7 +12,7 @@ from proto_msgs.identity import Principal
 from proto_msgs.messages import Done
 from proto_msgs.runs import RunBatch, unpack_runs
 from proto_msgs.sites import DeadLetters, ListDeadLetters, RequeueDeadLetter, VersionWanted
-from proto_msgs.topics import Lane
+from proto_msgs.topics import HUB, Lane
 
 
 async def list_dead_letters(request: ListDeadLetters, deps: Deps) -> DeadLetters:
@@ -37,7 +37,8 @@ async def requeue_dead_letter(request: RequeueDeadLetter, deps: Deps) -> Done:
     batch = renewed(letter, time.time(), deps.settings.requeued_deadline_s)
     if not await deps.store.tasks.reopen(letter.id, batch.runs[0].deadline):
         raise Conflict(f"the task of {letter.id} has been forgotten; run it anew")
-    await deps.runs.publish_batch(batch)
+    version = await deps.store.servables.version(letter.version_id)
+    await deps.runs.publish_batch(batch, to=HUB if version and version.is_pipeline else None)
     await deps.store.letters.mark_requeued(letter.id)
     await deps.bus.emit(VersionWanted(version_id=letter.version_id))
     return Done()

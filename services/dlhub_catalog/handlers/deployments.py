@@ -80,7 +80,7 @@ async def _warm_versions(asker: Asker, deps: Deps) -> list[str]:
 def _wish(
     version: VersionDocument, servable: ServableDocument | None, asker: Asker, pending: set[str]
 ) -> Wish | None:
-    if servable is None:
+    if servable is None or version.environment is None:  # a pipeline is run by the hub itself
         return None
     deployment = applicable(servable.deployments, version.number, servable.newest_ready, asker)
     if deployment is None:

@@ -24,6 +24,7 @@ from proto_msgs.servables import (
     ResolveVersion,
     SearchServables,
     ServableChanged,
+    VersionReady,
     VersionRecord,
     Versions,
 )
@@ -32,7 +33,7 @@ PUBLISH_ATTEMPTS = 20
 
 
 async def publish_version(request: PublishVersion, deps: Deps) -> PublishedVersion:
-    """A new version with a queued build, or the one that has the same content."""
+    """A new version, with a queued build unless it is a pipeline, or the one that has the same content."""
     name = f"{request.caller.namespace}/{request.description.dlhub.name}"
     before = await deps.store.servables.servable(name)
     if before and not before.access.may_maintain(request.caller):
@@ -40,6 +41,8 @@ async def publish_version(request: PublishVersion, deps: Deps) -> PublishedVersi
     candidate = _candidate(name, request)
     version = await _publish(candidate, request, before, deps)
     created = version.id == candidate.id
+    if created and version.status == "ready":
+        await deps.bus.emit(VersionReady(version_id=version.id, servable=name))
     if version.status == "building":
         await deps.bus.emit(BuildQueued(build_id=version.build_id))
     if created and before:
@@ -113,12 +116,13 @@ def content_key(description: Description, archive: BlobRef) -> str:
 
 def _candidate(name: str, request: PublishVersion) -> VersionDocument:
     """The version that is made unless there is one with the same content; its number comes later."""
+    built = request.description.servable.type != "Pipeline"
     return VersionDocument(
         id=str(uuid.uuid4()),
         servable=name,
         number=0,
-        status="building",
-        build_id=str(uuid.uuid4()),
+        status="building" if built else "ready",
+        build_id=str(uuid.uuid4()) if built else "",
         packed_description=codec.pack(request.description.model_dump()),
         content_key=content_key(request.description, request.archive),
         archive=request.archive,

@@ -88,7 +88,7 @@ class BuildStore:
         )
 
     async def publish(self, version: VersionDocument, owner: str, access: Access) -> VersionDocument:
-        """Store a version and its build, or return the live version with the same content.
+        """Store a version and the build it waits for, or return the live version with the same content.
 
         The number of `version` is replaced by the next one. Raises DuplicateKeyError when somebody
         published at the same moment; then it has to be tried again.
@@ -101,7 +101,8 @@ class BuildStore:
             number = await self._servables.next_number(version.servable, session)
             numbered = version.model_copy(update={"number": number})
             await self._servables.add(numbered, access, session)
-            await self._builds.insert_one(_queued(numbered, owner).to_stored(), session=session)
+            if numbered.build_id:
+                await self._builds.insert_one(_queued(numbered, owner).to_stored(), session=session)
             return numbered
 
         return await self._database.atomically(work)
