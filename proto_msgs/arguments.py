@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from proto_msgs.dtypes import kind_of
 
 
 class Block(BaseModel):
@@ -19,9 +29,43 @@ ArgumentType = Literal[
 ]  # fmt: skip
 Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w{0,49}$")]
 """Name of a length: the same name means the same length in all inputs of a call, and in its output."""
-Length = Annotated[int, Field(ge=0)] | Symbol | None
+
+
+def _checked_length(value: Any) -> Any:
+    """Other systems write free lengths as -1 or "None"; as a symbol that would mean something else."""
+    if value == -1 or (isinstance(value, str) and value.lower() in ("none", "null", "any")):
+        raise ValueError(f"{value!r} is no length: write null where any length will do")
+    return value
+
+
+Length = Annotated[Annotated[int, Field(ge=0)] | Symbol | None, BeforeValidator(_checked_length)]
 Limit = int | float
 Choice = Annotated[int, Field(strict=True)] | Annotated[str, Field(strict=True)]
+
+OWN_FIELDS: dict[str, tuple[str, ...]] = {
+    "shape": ("ndarray",),
+    "dtype": ("ndarray",),
+    "item_type": ("list", "ndarray"),
+    "element_types": ("tuple",),
+    "properties": ("dict",),
+    "minimum": ("integer", "number", "float", "ndarray"),
+    "maximum": ("integer", "number", "float", "ndarray"),
+    "choices": ("string", "integer"),
+    "file_types": ("file",),
+}
+"""Fields that only some types have. Elsewhere they would be left out of account without a word."""
+NEEDED_FIELDS = {"list": "item_type", "tuple": "element_types", "dict": "properties"}
+_KINDS = {
+    "boolean": "b",
+    "integer": "iu",
+    "number": "iuf",
+    "float": "f",
+    "complex": "c",
+    "string": "US",
+    "datetime": "M",
+    "timedelta": "m",
+}
+"""Kinds of dtypes that agree with a declared item type."""
 
 
 def is_free(length: int | str | None) -> bool:
@@ -52,10 +96,10 @@ class Argument(Block):
     python_type: str | None = None
     """python object: qualified name of the class, for people to read."""
     minimum: Limit | None = None
-    """Numbers, and arrays of numbers: the smallest that is allowed."""
+    """Numbers, and arrays of numbers: the smallest that is allowed. NaN is not."""
     maximum: Limit | None = None
-    """Numbers, and arrays of numbers: the largest that is allowed."""
-    choices: tuple[Choice, ...] | None = None
+    """Numbers, and arrays of numbers: the largest that is allowed. NaN is not."""
+    choices: Annotated[tuple[Choice, ...], Field(min_length=1)] | None = None
     """string and integer: the values that are allowed."""
     file_types: tuple[str, ...] | None = None
     """file: media types that the method understands, such as `image/png`."""
@@ -68,7 +112,83 @@ class Argument(Block):
 
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Self:
-        needed = {"list": "item_type", "tuple": "element_types", "dict": "properties"}.get(self.type)
+        needed = NEEDED_FIELDS.get(self.type)
         if needed and getattr(self, needed) is None:
             raise ValueError(f"the type {self.type!r} needs the field {needed!r}")
         return self
+
+    @model_validator(mode="after")
+    def _has_no_field_of_another_type(self) -> Self:
+        for field, types in OWN_FIELDS.items():
+            if self.type not in types and getattr(self, field) is not None:
+                raise ValueError(
+                    f"the type {self.type!r} has no field {field!r}; {_listed(types)} has it: leave it out, "
+                    "or change the type"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_dtype_like_its_items(self) -> Self:
+        if self.dtype is None:
+            return self
+        kind = kind_of(self.dtype)
+        if kind is None:
+            raise ValueError(
+                f"dtype is {self.dtype!r}, which is not the name of a NumPy type of numbers, texts or times: "
+                "write one such as 'float32', 'int64', 'bool' or 'str'"
+            )
+        item = self.item_type.type if self.item_type else None
+        if item and kind not in _KINDS.get(item, kind):
+            raise ValueError(
+                f"dtype {self.dtype!r} contradicts item_type {item!r}: leave one of them out, or make them "
+                "agree"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_limits_that_can_be_kept(self) -> Self:
+        if self.minimum is None and self.maximum is None:
+            return self
+        if self.minimum is not None and self.maximum is not None and not self.minimum <= self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}: no value would fit")
+        if self.type == "ndarray" and not self._holds_numbers():
+            raise ValueError(
+                "minimum and maximum are for arrays of numbers: declare the item_type or the dtype, such as "
+                "'float32'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_choices_of_its_type(self) -> Self:
+        wanted = str if self.type == "string" else int
+        wrong = [choice for choice in self.choices or () if not isinstance(choice, wanted)]
+        if wrong:
+            raise ValueError(f"choices holds {wrong[0]!r}, which is no {self.type}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_items_that_an_array_can_hold(self) -> Self:
+        item = self.item_type
+        if self.type != "ndarray" or item is None:
+            return self
+        if item.type not in _KINDS and item.type != "python object":
+            raise ValueError(
+                f"an ndarray cannot hold items of type {item.type!r}; declare a list of them, or one of "
+                f"{_listed(tuple(_KINDS))}"
+            )
+        if item.choices or item.minimum is not None or item.maximum is not None:
+            raise ValueError(
+                "minimum and maximum of an ndarray belong beside its item_type; it has no choices"
+            )
+        return self
+
+    def _holds_numbers(self) -> bool:
+        kinds = (
+            kind_of(self.dtype) if self.dtype else _KINDS.get(self.item_type.type if self.item_type else "")
+        )
+        return bool(kinds) and set(kinds or "") <= set("iuf")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    *most, last = (repr(name) for name in names)
+    return f"{', '.join(most)} or {last}" if most else last

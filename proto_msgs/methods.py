@@ -54,8 +54,8 @@ class Method(Block):
     """The same inputs and parameters give the same output: results may be remembered."""
     vectorised: bool = False
     """Takes many inputs at once: joined along their first axis where its length is free (an ndarray whose
-    declared shape begins with null or a symbol, a list, a dict of those), else stacked along a new one. The output has an
-    entry for each, in order."""
+    declared shape begins with null or a symbol, a list, a dict of those), else stacked along a new one. The
+    output has an entry for each, in order."""
     map_axis: int | None = Field(default=None, ge=0)
     """Axis of the input along which its items are independent: large inputs are cut there, and outputs joined
     along the same axis."""

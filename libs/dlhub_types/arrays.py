@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhub_types.mismatch import mismatch
-from proto_msgs.description import Argument, is_free
+from proto_msgs.description import Argument
 from proto_msgs.errors import InputMismatch
 
 Array = NDArray[Any]
@@ -53,6 +53,9 @@ class Declared:
     def __init__(self, declared: Argument) -> None:
         self.argument = declared
         self.shape = declared.shape
+        self._fixed = [
+            (axis, length) for axis, length in enumerate(declared.shape or ()) if isinstance(length, int)
+        ]
         item = declared.item_type.type if declared.item_type else ""
         self.dtype = np.dtype(declared.dtype) if declared.dtype else None
         self.kinds = _KINDS_BY_DTYPE.get(self.dtype.kind, "") if self.dtype else _KINDS.get(item, "")
@@ -64,11 +67,19 @@ class Declared:
         kind = array.dtype.kind
         if kind in "OV" or (self.kinds and kind not in self.kinds and array.size):
             raise mismatch(path, self.argument, array)
-        if self.shape is not None and not _fits(array.shape, self.shape):
+        if self.shape is not None and not self._fits(array.shape):
             if array.size or array.ndim >= len(self.shape):
                 raise mismatch(path, self.argument, array)
             array = _widened(array, self.shape)
         return self._cast(array, path)
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        if len(shape) != len(self.shape or ()):
+            return False
+        for axis, length in self._fixed:  # noqa: SIM110 # a generator would cost every run
+            if shape[axis] != length:
+                return False
+        return True
 
     def _cast(self, array: Array, path: str) -> Array:
         target = self.cast_to
@@ -150,12 +161,6 @@ def _in_utc(value: Any) -> Any:
     if isinstance(value, datetime.datetime) and value.tzinfo:
         return value.astimezone(datetime.UTC).replace(tzinfo=None)
     return value
-
-
-def _fits(shape: tuple[int, ...], declared: Lengths) -> bool:
-    return len(shape) == len(declared) and all(
-        is_free(wanted) or wanted == length for length, wanted in zip(shape, declared, strict=True)
-    )
 
 
 def _widened(array: Array, declared: Lengths) -> Array:

@@ -7,25 +7,19 @@ raises InputMismatch.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dlhub_types.array_forms import array_from_json
-from dlhub_types.arrays import array_from_value
+from dlhub_types.json_leaves import JSON_LEAVES
+from dlhub_types.leaves import LARGEST, SMALLEST, VALUE_LEAVES, Check, Compile
+from dlhub_types.limits import is_limited, limited
 from dlhub_types.mismatch import mismatch
-from dlhub_types.non_finite import NON_FINITE
+from dlhub_types.symbols import Bind, binder
 from proto_msgs.description import Argument
 
-Check = Callable[[Any, str], Any]
-Compile = Callable[[Argument], Check]
-
-_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _TOO_DEEP = "a value nested too deeply"
 _EXACT: Mapping[str, frozenset[type]] = {
     "boolean": frozenset({bool}),
@@ -44,6 +38,8 @@ class Checker:
     declared: Argument
     _check: Check
     _from_json: Check
+    bind: Bind | None
+    """Notes what symbols stand for in a checked value; None where the declaration has none."""
 
     def check(self, value: Any, path: str = "inputs") -> Any:
         """The value that the model shall get: tuples and arrays where declared. Raises InputMismatch."""
@@ -62,7 +58,22 @@ class Checker:
 
 def compile_argument(declared: Argument) -> Checker:
     """A checker for values of this declaration."""
-    return Checker(declared, _compile(declared, _VALUE_LEAVES), _compile(declared, _JSON_LEAVES))
+    bind = binder(declared)
+    check, from_json = (_compile(declared, leaves) for leaves in (VALUE_LEAVES, JSON_LEAVES))
+    if bind is not None:
+        check, from_json = _bound(check, bind), _bound(from_json, bind)
+    return Checker(declared, check, from_json, bind)
+
+
+def _bound(check: Check, bind: Bind) -> Check:
+    """`check`, then each symbol for one length."""
+
+    def bound(value: Any, path: str) -> Any:
+        checked = check(value, path)
+        bind(checked, path, {})
+        return checked
+
+    return bound
 
 
 def _compile(declared: Argument, leaves: Mapping[str, Compile]) -> Check:
@@ -74,13 +85,15 @@ def _compile(declared: Argument, leaves: Mapping[str, Compile]) -> Check:
         case "dict":
             return _dict(declared, leaves)
         case leaf:
-            return leaves[leaf](declared)
+            return limited(declared, leaves[leaf](declared))
 
 
 def _list(declared: Argument, leaves: Mapping[str, Compile]) -> Check:
     assert declared.item_type is not None  # the model of the description insists
     item = _compile(declared.item_type, leaves)
-    exact = _EXACT.get(declared.item_type.type, frozenset())
+    exact = (
+        frozenset() if is_limited(declared.item_type) else _EXACT.get(declared.item_type.type, frozenset())
+    )
     bounded = declared.item_type.type == "integer"
 
     def check(value: Any, path: str) -> list[Any]:
@@ -93,7 +106,7 @@ def _list(declared: Argument, leaves: Mapping[str, Compile]) -> Check:
 
 
 def _too_large(items: list[int]) -> bool:
-    return min(items) < _SMALLEST or max(items) > _LARGEST
+    return min(items) < SMALLEST or max(items) > LARGEST
 
 
 def _tuple(declared: Argument, leaves: Mapping[str, Compile]) -> Check:
@@ -142,167 +155,3 @@ def _key_difference(properties: Mapping[str, Check], value: dict[Any, Any]) -> s
         return f"a dict without {missing[0]!r}"
     extra = next(key for key in value if key not in properties)
     return f"a dict with the undeclared key {extra!r}"
-
-
-# --- leaves, from values ---
-
-
-def _boolean(declared: Argument) -> Check:
-    def check(value: Any, path: str) -> Any:
-        if value is True or value is False:
-            return value
-        raise mismatch(path, declared, value)
-
-    return check
-
-
-def _integer(declared: Argument) -> Check:
-    def check(value: Any, path: str) -> Any:
-        if type(value) is not int:
-            raise mismatch(path, declared, value)
-        if _SMALLEST <= value <= _LARGEST:
-            return value
-        raise mismatch(path, declared, value, "an integer of more than 64 bits")
-
-    return check
-
-
-def _number(declared: Argument) -> Check:
-    integer = _integer(declared)
-
-    def check(value: Any, path: str) -> Any:
-        return value if type(value) is float else integer(value, path)
-
-    return check
-
-
-def _float(declared: Argument) -> Check:
-    number = _number(declared)
-
-    def check(value: Any, path: str) -> Any:
-        return value if type(value) is float else float(number(value, path))
-
-    return check
-
-
-def _complex(declared: Argument) -> Check:
-    number = _number(declared)
-
-    def check(value: Any, path: str) -> Any:
-        return value if type(value) is complex else complex(number(value, path))
-
-    return check
-
-
-def _instance(kind: type) -> Compile:
-    def compiled(declared: Argument) -> Check:
-        def check(value: Any, path: str) -> Any:
-            if isinstance(value, kind):
-                return value
-            raise mismatch(path, declared, value)
-
-        return check
-
-    return compiled
-
-
-def _anything(_declared: Argument) -> Check:
-    return lambda value, path: value
-
-
-def _file(declared: Argument) -> Check:
-    def check(value: Any, path: str) -> Any:
-        if isinstance(value, bytes) or (isinstance(value, dict) and isinstance(value.get("url"), str)):
-            return value
-        raise mismatch(path, "file: bytes, or a dict with a 'url'", value)
-
-    return check
-
-
-# --- leaves, from JSON forms ---
-
-
-def _number_from_json(declared: Argument) -> Check:
-    number = _number(declared)
-
-    def check(value: Any, path: str) -> Any:
-        return NON_FINITE[value] if isinstance(value, str) and value in NON_FINITE else number(value, path)
-
-    return check
-
-
-def _float_from_json(declared: Argument) -> Check:
-    number = _number_from_json(declared)
-    return lambda value, path: value if type(value) is float else float(number(value, path))
-
-
-def _complex_from_json(declared: Argument) -> Check:
-    number = _number_from_json(declared)
-
-    def check(value: Any, path: str) -> Any:
-        if isinstance(value, list) and len(value) == 2:
-            return complex(number(value[0], f"{path}[0]"), number(value[1], f"{path}[1]"))
-        return complex(number(value, path))
-
-    return check
-
-
-def _datetime_from_json(declared: Argument) -> Check:
-    def check(value: Any, path: str) -> Any:
-        try:
-            return datetime.datetime.fromisoformat(value)
-        except (ValueError, TypeError) as error:
-            raise mismatch(path, f"{declared.type} (ISO 8601 text)", value) from error
-
-    return check
-
-
-def _timedelta_from_json(declared: Argument) -> Check:
-    number = _number(declared)
-
-    def check(value: Any, path: str) -> Any:
-        try:
-            return datetime.timedelta(seconds=number(value, path))
-        except (ValueError, OverflowError) as error:
-            raise mismatch(path, f"{declared.type} (seconds)", value) from error
-
-    return check
-
-
-def _file_from_json(declared: Argument) -> Check:
-    file = _file(declared)
-
-    def check(value: Any, path: str) -> Any:
-        if not isinstance(value, str):
-            return file(value, path)
-        try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise mismatch(path, "file: base64 text, or a dict with a 'url'", value) from error
-
-    return check
-
-
-_VALUE_LEAVES: Mapping[str, Compile] = {
-    "boolean": _boolean,
-    "integer": _integer,
-    "number": _number,
-    "float": _float,
-    "complex": _complex,
-    "string": _instance(str),
-    "datetime": _instance(datetime.datetime),
-    "timedelta": _instance(datetime.timedelta),
-    "ndarray": array_from_value,
-    "file": _file,
-    "python object": _anything,
-}
-_JSON_LEAVES: Mapping[str, Compile] = {
-    **_VALUE_LEAVES,
-    "number": _number_from_json,
-    "float": _float_from_json,
-    "complex": _complex_from_json,
-    "datetime": _datetime_from_json,
-    "timedelta": _timedelta_from_json,
-    "ndarray": array_from_json,
-    "file": _file_from_json,
-}

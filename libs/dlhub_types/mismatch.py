@@ -32,9 +32,16 @@ def describe(declared: Argument) -> str:
         case "dict" if declared.properties:
             return f"dict with the keys {', '.join(map(repr, declared.properties))}"
         case "ndarray":
-            return f"ndarray{_items(declared)}{_shape(declared)}"
+            return f"ndarray{_items(declared)}{_shape(declared)}{limits(declared)}"
         case _:
-            return declared.type
+            return f"{declared.type}{_choices(declared)}{limits(declared)}"
+
+
+def limits(declared: Argument) -> str:
+    """` of at least 0 and at most 1`; empty where there are none."""
+    low = [] if declared.minimum is None else [f"at least {declared.minimum}"]
+    high = [] if declared.maximum is None else [f"at most {declared.maximum}"]
+    return f" of {' and '.join(low + high)}" if low or high else ""
 
 
 def describe_value(value: Any) -> str:
@@ -60,6 +67,12 @@ def _shape(declared: Argument) -> str:
         return ""
     lengths = ", ".join("any" if length is None else str(length) for length in declared.shape)
     return f" with shape [{lengths}]"
+
+
+def _choices(declared: Argument) -> str:
+    if declared.choices is None:
+        return ""
+    return f", one of {_cut(', '.join(map(repr, declared.choices)))}"
 
 
 def _cut(text: str) -> str:

@@ -131,7 +131,7 @@ class FastLane:
         if not remembered and not head.wants_task:
             hub.runs.admit(run.found)
         wanted = read_envelope(decode(body, head.as_json))
-        parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
+        parameters = method.pack_parameters(wanted.parameters, wanted.outputs, head.as_json)
         payload = method.pack_inputs(wanted.inputs, head.as_json, parameters)
         if len(payload) > hub.settings.inline_bytes:
             return False

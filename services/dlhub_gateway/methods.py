@@ -9,6 +9,7 @@ import msgpack
 
 from dlhub_gateway.cutting import items_along
 from dlhub_types import compile_argument
+from dlhub_types.method_checks import ParameterChecks
 from proto_msgs import codec
 from proto_msgs.description import Method
 from proto_msgs.errors import InputMismatch
@@ -23,7 +24,16 @@ _NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 class CompiledMethod:
     """Made once per version, used for every run."""
 
-    __slots__ = ("_checker", "_known", "deterministic", "map_axis", "name", "output", "vectorised")
+    __slots__ = (
+        "_checker",
+        "_known",
+        "_parameter_checks",
+        "deterministic",
+        "map_axis",
+        "name",
+        "output",
+        "vectorised",
+    )
 
     def __init__(self, name: str, declared: Method) -> None:
         self.name = name
@@ -31,24 +41,28 @@ class CompiledMethod:
         """Its outputs may be remembered."""
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
+        self._parameter_checks = ParameterChecks(declared) if declared.parameter_types else None
         self.map_axis = declared.map_axis
         """Along which the items of an input are independent; None: an input is one item."""
         self.vectorised = declared.vectorised
         """Runs of a batch share a call, and with it how long it took."""
         self.output = declared.output
 
-    def pack_parameters(self, parameters: dict[str, Any], outputs: Sequence[str] | None = None) -> bytes:
+    def pack_parameters(
+        self, parameters: dict[str, Any], outputs: Sequence[str] | None = None, as_json: bool = False
+    ) -> bytes:
         """All of a payload but the inputs, which come after it.
 
-        Raises InputMismatch for a parameter or an output that there is not.
+        Raises InputMismatch for a parameter or an output that there is not, and for a parameter of another
+        type than the declared one.
         """
         if outputs is not None:
             self._check_outputs(outputs)
             names = _OUTPUTS + codec.pack(list(outputs))
-            return _HEAD_WITH_OUTPUTS + self._parameters(parameters) + names + _INPUTS
-        return _HEAD + self._parameters(parameters) + _INPUTS if parameters else _NO_PARAMETERS
+            return _HEAD_WITH_OUTPUTS + self._parameters(parameters, as_json) + names + _INPUTS
+        return _HEAD + self._parameters(parameters, as_json) + _INPUTS if parameters else _NO_PARAMETERS
 
-    def _parameters(self, parameters: dict[str, Any]) -> bytes:
+    def _parameters(self, parameters: dict[str, Any], as_json: bool) -> bytes:
         unknown = [name for name in parameters if name not in self._known]
         if unknown:
             known = ", ".join(sorted(self._known)) or "none"
@@ -56,6 +70,8 @@ class CompiledMethod:
                 f"parameters.{unknown[0]}: the method {self.name!r} has no such parameter; it has: {known}",
                 details={"path": f"parameters.{unknown[0]}"},
             )
+        if self._parameter_checks is not None:
+            parameters = self._parameter_checks.check(parameters, as_json)
         return _PARAMETERS + _pack(parameters, "parameters")
 
     def pack_inputs(self, inputs: Any, as_json: bool, parameters: bytes, path: str = "inputs") -> bytes:

@@ -118,7 +118,7 @@ async def _call(hub: Hub, caller: Principal, request: web.Request) -> Call:
 def _read_run(body: bytes, as_json: bool, method: CompiledMethod, cutter: Cutter | None) -> Asked:
     opened = open_body(body, as_json)
     wanted = read_envelope(opened.value)
-    parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
+    parameters = method.pack_parameters(wanted.parameters, wanted.outputs, as_json)
     how = (wanted.timeout_s, wanted.fresh)
     inputs = method.check_inputs(wanted.inputs, as_json)
     slow = len(body) > SLOW_BODY_BYTES
@@ -130,7 +130,7 @@ def _read_run(body: bytes, as_json: bool, method: CompiledMethod, cutter: Cutter
 
 def _read_map(body: bytes, as_json: bool, method: CompiledMethod, max_items: int) -> Asked:
     wanted = read_envelope(decode(body, as_json))
-    parameters = method.pack_parameters(wanted.parameters, wanted.outputs)
+    parameters = method.pack_parameters(wanted.parameters, wanted.outputs, as_json)
     entries = read_map(wanted, max_items)
     how = (wanted.timeout_s, wanted.fresh)
     if method.map_axis is None:
