@@ -67,6 +67,7 @@ def _members(path: str, came: Any, became: Any) -> Iterator[_Pair]:
     if isinstance(became, dict):
         yield from ((f"{path}[{key!r}]", came[key], item) for key, item in became.items())
     elif isinstance(became, list | tuple):
+        came = came.tolist() if isinstance(came, np.ndarray) else came
         pairs = enumerate(zip(came, became, strict=True))
         yield from ((f"{path}[{index}]", one, other) for index, (one, other) in pairs)
 

@@ -42,3 +42,21 @@ def test_an_output_that_is_not_declared_is_refused() -> None:
 def test_outputs_cannot_be_asked_of_what_is_no_dict() -> None:
     with pytest.raises(InputMismatch, match="value of type list"):
         compiled({"type": "list", "item_type": "float"}).pack_parameters({}, ["mean"])
+
+
+def test_parameters_are_of_their_declared_types() -> None:
+    declared = {
+        "input": {"type": "float"},
+        "output": {"type": "float"},
+        "parameters": {"n": 1.0},
+        "parameter_types": {"n": {"type": "float", "maximum": 9}},
+    }
+    method = CompiledMethod("run", Method.model_validate(declared))
+    packed = method.pack_inputs(2.5, True, method.pack_parameters({"n": 2}, as_json=True))
+    assert repr(codec.unpack(packed)["parameters"]) == "{'n': 2.0}"
+    with pytest.raises(
+        InputMismatch, match=r"parameters\.n: declared as float of at most 9, but the float 10\.0"
+    ):
+        method.pack_parameters({"n": 10}, as_json=True)
+    with pytest.raises(InputMismatch, match=r"parameters\.n: declared as float.*'NaN'"):
+        method.pack_parameters({"n": "NaN"})
