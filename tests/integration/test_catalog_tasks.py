@@ -27,6 +27,7 @@ from proto_msgs.tasks import (
     Split,
     StartRuns,
     TaskCancelled,
+    TaskOutcome,
     TaskRecord,
     TasksFinished,
 )
@@ -109,6 +110,24 @@ async def test_a_second_result_changes_nothing(stage: Stage) -> None:
     task = await _task(stage)
     assert task.outcome
     assert (task.status, task.outcome.body) == ("succeeded", b"first")
+
+
+async def test_after_a_crash_between_two_writes_the_first_result_ends_the_task(stage: Stage) -> None:
+    await _create(stage, "t")
+    await stage.deps.store.tasks.outcomes.add({"t": TaskOutcome(ok=True, body=b"first")})
+    await _results(stage, Outcome(run_id="t", ok=False, body=b"second"))
+    task = await _task(stage)
+    assert task.outcome
+    assert (task.status, task.outcome.body) == ("succeeded", b"first")
+
+
+async def test_a_cancelled_task_shows_no_outcome(stage: Stage) -> None:
+    await _create(stage, "t")
+    await stage.deps.store.tasks.outcomes.add({"t": TaskOutcome(ok=True, body=b"first")})
+    await stage.ask(CancelTask(task_id="t"))
+    await _results(stage, "t")
+    task = await _task(stage)
+    assert (task.status, task.outcome) == ("cancelled", None)
 
 
 async def test_a_repeated_result_is_told_again(stage: Stage) -> None:
@@ -324,7 +343,7 @@ async def test_only_ended_tasks_are_deleted(stage: Stage) -> None:
     await stage.ask(DeleteTask(task_id="m"))
     with pytest.raises(NotFound):
         await _task(stage, "m")
-    assert await stage.database.map_items.count_documents({}) == 0
+    assert await stage.database.outcomes.count_documents({}) == 0
 
 
 async def test_people_see_their_own_tasks_without_outputs(stage: Stage) -> None:

@@ -184,17 +184,20 @@ def _means_away(error: PyMongoError) -> bool:
     )
 
 
-async def insert_new(collection: Collection, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Insert all whose `_id` is not there yet; those that are stay as they are."""
+async def insert_new(collection: Collection, documents: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert all whose `_id` is not there yet; those that are stay as they are, and are returned."""
     if not documents:
-        return
+        return set()
     try:
         await collection.insert_many([dict(document) for document in documents], ordered=False)
     except BulkWriteError as error:
-        if any(item["code"] != DUPLICATE_KEY for item in error.details.get("writeErrors", ())):
+        refused = error.details.get("writeErrors", ())
+        if any(item["code"] != DUPLICATE_KEY for item in refused):
             raise
         if error.details.get("writeConcernErrors"):
             raise Unavailable("the catalog's database could not confirm a write", retry_after_s=2) from error
+        return {documents[item["index"]]["_id"] for item in refused}
+    return set()
 
 
 async def ensure_indexes(collection: Collection, *indexes: IndexModel) -> None:

@@ -49,10 +49,9 @@ class RunningMarks:
         if len(self._marks) > MAX_MARKS:
             await self.write()
 
-    def take(self, task_id: str) -> dict[str, Any]:
-        """The fields of a task that has ended before it was marked; empty for others."""
-        mark = self._marks.pop(task_id, None)
-        return mark.fields if mark else {}
+    def take(self, task_id: str) -> Mark | None:
+        """Where and when a task started that has ended before it was marked; None for others."""
+        return self._marks.pop(task_id, None)
 
     async def write(self) -> None:
         """Mark what is still running."""

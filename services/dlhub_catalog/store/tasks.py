@@ -1,18 +1,20 @@
 """Tasks and their results.
 
 A task is `open` until it has reached a final status; every change of status is one atomic update
-that asks for `open`, so whichever end comes first is the only one. Items of maps have documents of
-their own, and how many are done is counted, not added up: a crash between two writes cannot make
-it wrong.
+that asks for `open`, so whichever end comes first is the only one. What runs came to is kept in
+documents of their own, inserted before their task is ended; tasks that end together are then ended
+by one update. How many runs of a map are done is
+counted, not added up: a crash between two writes cannot make it wrong.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateMany, UpdateOne
 
 from dlhub_catalog.gathering import Gathering
 from dlhub_catalog.names import run_id_parts
@@ -26,13 +28,15 @@ from dlhub_catalog.store.database import (
     insert_new,
     now,
 )
-from dlhub_catalog.store.running import RunningMarks
+from dlhub_catalog.store.outcomes import OutcomeStore
+from dlhub_catalog.store.running import Mark, RunningMarks
 from dlhub_catalog.store.standing import standings
 from proto_msgs.identity import Access
 from proto_msgs.tasks import NewTask, Split, TaskOutcome, TaskRecord, TaskStatus
 
-ITEMS_OUTLIVE_S = 2 * 24 * 3600
-"""A map may take a day, so its items must be kept longer after they were stored than it after its end."""
+BY_ID = "_id_"
+"""The index by which named tasks are found, said because the planner would try the one of open tasks too."""
+WITH_OUTCOME = frozenset({"succeeded", "failed", "expired"})
 
 
 class TaskDocument(Document):
@@ -56,6 +60,7 @@ class TaskDocument(Document):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     outcome: TaskOutcome | None = None
+    """Of the piece that made a split fail."""
 
     def record(self) -> TaskRecord:
         """The task as its creator sees it."""
@@ -72,11 +77,11 @@ class Ended(NamedTuple):
 
 
 class TaskStore:
-    """The collections `tasks` and `map_items`."""
+    """The collection `tasks`, and `outcomes` beside it."""
 
     def __init__(self, database: Database) -> None:
         self._tasks = database.collection("tasks")
-        self._items = database.collection("map_items")
+        self.outcomes = OutcomeStore(database)
         self._new: Gathering[NewTask] = Gathering(self._insert)
         self.running = RunningMarks(self._tasks)
 
@@ -85,15 +90,13 @@ class TaskStore:
         await ensure_indexes(
             self._tasks,
             IndexModel([("creator", ASCENDING), ("created_at", DESCENDING)]),
-            IndexModel([("open", ASCENDING), ("version_id", ASCENDING)], partialFilterExpression=unfinished),
-            IndexModel([("open", ASCENDING), ("deadline", ASCENDING)], partialFilterExpression=unfinished),
+            IndexModel(
+                [("open", ASCENDING), ("version_id", ASCENDING), ("deadline", ASCENDING)],
+                partialFilterExpression=unfinished,
+            ),
             expiring("finished_at", retention_s),
         )
-        await ensure_indexes(
-            self._items,
-            IndexModel([("task_id", ASCENDING), ("index", ASCENDING)]),
-            expiring("stored_at", retention_s + ITEMS_OUTLIVE_S),
-        )
+        await self.outcomes.create_indexes(retention_s)
 
     async def add(self, tasks: Iterable[NewTask]) -> None:
         """Remember tasks; those that are there already stay as they are."""
@@ -107,7 +110,11 @@ class TaskStore:
         await self._tasks.delete_many({"_id": {"$in": list(task_ids)}, "open": True, "status": "queued"})
 
     async def get(self, task_id: str) -> TaskRecord | None:
-        return _record(await self._tasks.find_one({"_id": task_id}))
+        task = _record(await self._tasks.find_one({"_id": task_id}))
+        if task is None or task.total is not None or task.status not in WITH_OUTCOME:
+            return task
+        found = await self.outcomes.of([task_id])
+        return task.model_copy(update={"outcome": found.get(task_id)})
 
     async def of_creator(self, creator: str, status: TaskStatus | None, limit: int) -> list[TaskRecord]:
         """Somebody's tasks without outputs, newest first."""
@@ -119,16 +126,7 @@ class TaskStore:
         self, task_id: str, start: int, stop: int, max_bytes: int
     ) -> tuple[dict[int, TaskOutcome], int | None]:
         """Outcomes of a map's items by index, and where to go on when they are more than `max_bytes`."""
-        query = {"task_id": task_id, "index": {"$gte": start, "$lt": stop}}
-        found: dict[int, TaskOutcome] = {}
-        left_bytes = max_bytes
-        async for stored in self._items.find(query, {"index": 1, "outcome": 1}).sort("index"):
-            outcome = TaskOutcome.model_validate(stored["outcome"])
-            left_bytes -= len(outcome.body)
-            if left_bytes < 0 and found:
-                return found, stored["index"]
-            found[stored["index"]] = outcome
-        return found, None
+        return await self.outcomes.items(task_id, start, stop, max_bytes)
 
     async def cancel(self, task_id: str) -> TaskRecord | None:
         """The task, cancelled; None when it has ended, or is not there."""
@@ -141,7 +139,7 @@ class TaskStore:
         """Forget a task that has ended, with its items."""
         result = await self._tasks.delete_one({"_id": task_id, "open": {"$ne": True}})
         if result.deleted_count:
-            await self._items.delete_many({"task_id": task_id})
+            await self.outcomes.forget_task(task_id)
 
     async def start(self, site: str, run_ids: Sequence[str]) -> set[str]:
         """Mark the runs' tasks as running at `site`; returns the runs that have nothing left to do."""
@@ -150,7 +148,7 @@ class TaskStore:
         # Asked after that: whatever is cancelled from here on is told to sites that have started it.
         waiting = await _ids(self._tasks, {"_id": {"$in": ids}, "open": True})
         items = [run_id for run_id in run_ids if ":" in run_id]
-        done = await _ids(self._items, {"_id": {"$in": items}}) if items else set()
+        done = await self.outcomes.known(items) if items else set()
         return {run_id for run_id in run_ids if run_id in done or run_id_parts(run_id)[0] not in waiting}
 
     async def expected(self, task_ids: Iterable[str]) -> dict[str, Expected]:
@@ -169,32 +167,36 @@ class TaskStore:
 
     async def store_single(self, outcomes: Mapping[str, TaskOutcome]) -> None:
         """End tasks with one run, each with its outcome, unless they have ended."""
+        if not outcomes:
+            return
+        # Of two results around a crash the first is kept, and it alone says how the task ended.
+        kept = await self.outcomes.add(outcomes)
+        alike: defaultdict[tuple[TaskStatus, Mark | None], list[str]] = defaultdict(list)
+        for task_id, outcome in kept.items():
+            alike[status_of(outcome), self.running.take(task_id)].append(task_id)
         updates = [
-            UpdateOne(
-                {"_id": task_id, "open": True},
-                _ended(status_of(outcome), outcome=outcome.model_dump(), **self.running.take(task_id)),
+            UpdateMany(
+                {"_id": {"$in": task_ids}, "open": True},
+                _ended(status, **(mark.fields if mark else {})),
+                hint=BY_ID,
             )
-            for task_id, outcome in outcomes.items()
+            for (status, mark), task_ids in alike.items()
         ]
-        if updates:
-            await self._tasks.bulk_write(updates, ordered=False)
+        await self._tasks.bulk_write(updates, ordered=False)
 
     async def store_items(self, outcomes: Mapping[tuple[str, int], TaskOutcome]) -> list[Ended]:
         """Keep outcomes of maps' items and inputs' pieces; returns the tasks that have ended with them."""
-        stored_at = now()
-        await insert_new(
-            self._items, [_item(task_id, index, o, stored_at) for (task_id, index), o in outcomes.items()]
-        )
+        await self.outcomes.add_items(outcomes)
         return await self._count_items({task_id for task_id, _ in outcomes})
 
     async def _count_items(self, task_ids: set[str]) -> list[Ended]:
         """Bring `done` of tasks up to date and end those that have nothing to wait for; returns these."""
         tasks = await self.expected(task_ids) if task_ids else {}
-        found = await standings(self._items, tasks)
+        found = await standings(self.outcomes.collection, tasks)
         updates = [
             UpdateOne(
                 {"_id": task_id, "open": True},
-                _ended(standing.status, **standing.fields, **self.running.take(task_id))
+                _ended(standing.status, **standing.fields, **self._taken(task_id))
                 if standing.status
                 else {"$max": {"done": standing.done}},
             )
@@ -207,6 +209,11 @@ class TaskStore:
             for task_id, standing in found.items()
             if standing.status
         ]
+
+    def _taken(self, task_id: str) -> dict[str, Any]:
+        """The fields of a task that ends before it was marked as running; empty for others."""
+        mark = self.running.take(task_id)
+        return mark.fields if mark else {}
 
     async def expire_overdue(self, before: float, limit: int) -> list[str]:
         """End tasks whose deadline lies before that time; returns them."""
@@ -237,9 +244,9 @@ class TaskStore:
             "outcome": None,
             "finished_at": None,
         }
+        await self.outcomes.forget(run_id)
         if index is not None:
-            await self._items.delete_one({"_id": run_id})
-            change["done"] = await self._items.count_documents({"task_id": task_id})
+            change["done"] = await self.outcomes.count(task_id)
         result = await self._tasks.update_one({"_id": task_id}, {"$set": change})
         return result.matched_count == 1
 
@@ -254,17 +261,6 @@ def _new(task: NewTask, created_at: datetime) -> dict[str, Any]:
     return document.to_stored()
 
 
-def _item(task_id: str, index: int, outcome: TaskOutcome, stored_at: datetime) -> dict[str, Any]:
-    return {
-        "_id": f"{task_id}:{index}",
-        "schema_version": 1,
-        "task_id": task_id,
-        "index": index,
-        "outcome": outcome.model_dump(),
-        "stored_at": stored_at,
-    }
-
-
 def _ended(status: TaskStatus, **fields: Any) -> dict[str, Any]:
     """The update that ends a task."""
     return {"$set": {"status": status, "finished_at": now(), **fields}, "$unset": {"open": ""}}
@@ -276,4 +272,4 @@ def _record(stored: Mapping[str, Any] | None) -> TaskRecord | None:
 
 
 async def _ids(collection: Collection, query: Mapping[str, Any]) -> set[str]:
-    return {stored["_id"] async for stored in collection.find(query, {"_id": 1})}
+    return {stored["_id"] async for stored in collection.find(query, {"_id": 1}, hint=BY_ID)}
