@@ -21,8 +21,10 @@ from proto_msgs.runs import Outcome
 
 TIMER_S = 0.001
 """Event loops count in milliseconds."""
-LITTLE_S = 0.001
+LITTLE_S = 0.002
 """Work that is not worth another message and the attention of another process."""
+SOON_S = 0.005
+"""A batch of little work that left so recently is about to come back, even where replicas share the cores."""
 Send = Callable[[Replica, list[RunState], Reason], None]
 
 
@@ -114,7 +116,7 @@ class Dispatcher:
     def _done_soon(self, batch: Batch) -> bool:
         """Whether waiting for it costs less than waking another replica."""
         work_s = (self.pace(batch.method).item_s or LITTLE_S) * batch.items
-        return work_s < LITTLE_S and time.monotonic() - batch.sent_at < LITTLE_S
+        return work_s < LITTLE_S and time.monotonic() - batch.sent_at < SOON_S
 
     def _share(self, pace: Pace) -> int:
         """How many runs the next batch should have, so that all replicas get some."""
