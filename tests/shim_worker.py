@@ -20,10 +20,8 @@ ANSWER_S = 30.0
 def copy_shim(target: Path) -> Path:
     """Lay the worker's files out as they are in an environment; the folder with run_worker.py."""
     shim, messages = Path(dlhub_shim.__file__).parent, Path(proto_msgs.__file__).parent
-    (target / "dlhub_shim").mkdir(parents=True)
+    shutil.copytree(shim, target / "dlhub_shim", ignore=shutil.ignore_patterns("__pycache__"))
     (target / "proto_msgs").mkdir()
-    for path in shim.glob("*.py"):
-        shutil.copy(path, target / "dlhub_shim")
     for name in dlhub_shim.TRAVELS:
         shutil.copy(messages / name, target / "proto_msgs")
     shutil.copy(shim / "run_worker.py", target)

@@ -17,7 +17,10 @@ from dlhub_shim import TRAVELS
 def shim_files() -> dict[str, bytes]:
     """Path below the shim's folder and content of each file of the worker."""
     shim, messages = _package("dlhub_shim"), _package("proto_msgs")
-    files = {f"dlhub_shim/{path.name}": path.read_bytes() for path in sorted(shim.glob("*.py"))}
+    files = {
+        f"dlhub_shim/{path.relative_to(shim).as_posix()}": path.read_bytes()
+        for path in sorted(shim.rglob("*.py"))
+    }
     files |= {f"proto_msgs/{name}": (messages / name).read_bytes() for name in TRAVELS}
     # The entry point lies at the top as well: run as a script, it finds its packages beside it.
     return files | {"run_worker.py": (shim / "run_worker.py").read_bytes()}

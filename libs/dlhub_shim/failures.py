@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from dlhub_shim.complaints import InputMismatch
 from proto_msgs import worker
 
 _MAX_MESSAGE_CHARACTERS = 8 * 1024
@@ -16,7 +17,8 @@ def of_run(error: BaseException) -> worker.Failure:
     """The failure of a run whose model raised, `sys.exit` included."""
     kind = type(error).__name__
     message = f"the model called sys.exit({error})" if isinstance(error, SystemExit) else _text_of(error)
-    return _failure(worker.SERVABLE_FAILED, message or kind, error)
+    code = worker.INPUT_MISMATCH if isinstance(error, InputMismatch) else worker.SERVABLE_FAILED
+    return _failure(code, message or kind, error)
 
 
 def of_interruption(code: str) -> worker.Failure:

@@ -19,8 +19,10 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, Dict, List
 
+from dlhub_shim import surroundings
 from dlhub_shim.capture import Capture
-from dlhub_shim.loaders import LoadError, Method, load_methods
+from dlhub_shim.complaints import LoadError
+from dlhub_shim.loaders import Method, load_methods
 
 
 def main(arguments: List[str]) -> int:
@@ -84,4 +86,5 @@ def _load(servable: Path, description: Path) -> Dict[str, Method]:
         declared = json.loads(description.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise LoadError(f"the description {description.name} cannot be read: {error}") from error
+    surroundings.prepare(declared)
     return load_methods(servable, declared)

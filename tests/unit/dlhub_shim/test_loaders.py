@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from dlhub_shim.loaders import LoadError, load_methods
+from dlhub_shim.complaints import LoadError
+from dlhub_shim.loaders import load_methods
 from dlhub_shim.vectorised import Vectorised
 
 SOURCE = """
@@ -132,8 +133,8 @@ class TestStaticComplaints:
         assert "f10, f11 and 8 more" in complaint(folder, static({"module": "many", "method_name": "g"}))
 
     def test_a_servable_of_another_type(self, folder):
-        text = complaint(folder, describe("Keras Model", {"run": {}}))
-        assert "servable.type is 'Keras Model'; this worker knows 'Python static method'" in text
+        text = complaint(folder, describe("Pipeline", {"run": {}}))
+        assert "servable.type is 'Pipeline'; this worker knows 'Python static method'" in text
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ class TestClassMethod:
 
     def test_a_file_that_is_no_pickle(self, folder):
         (folder / "scaler.pkl").write_bytes(b"hello")
-        assert "reading scaler.pkl raised UnpicklingError" in complaint(folder, class_method())
+        assert "reading scaler.pkl, which has 5 bytes, raised UnpicklingError" in complaint(folder, class_method())
 
 
 INPUT = {"type": "ndarray", "shape": [None, 1], "item_type": {"type": "float"}}
