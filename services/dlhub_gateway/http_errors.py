@@ -41,7 +41,12 @@ class UnsupportedType(errors.Malformed):
     """The body is in a form that the hub does not read: 415."""
 
 
+class NotAcceptable(errors.Malformed):
+    """The output has none of the forms that were asked for: 406."""
+
+
 STATUS[UnsupportedType] = 415
+STATUS[NotAcceptable] = 406
 
 
 def status_of(error: DLHubError) -> int:

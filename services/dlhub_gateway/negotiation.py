@@ -18,12 +18,14 @@ import orjson
 from aiohttp import web
 
 from dlhub_gateway.http_errors import UnsupportedType
+from dlhub_gateway.media.accept import choose
 from dlhub_types import to_json_bytes
 from proto_msgs import codec
 from proto_msgs.errors import InputMismatch, Internal, Malformed, OutputUnencodable
 
 JSON_TYPE = "application/json"
 MSGPACK_TYPE = "application/msgpack"
+_NAMES = (JSON_TYPE, MSGPACK_TYPE, "application/x-msgpack")
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _SHOWN_BYTES = 80
 
@@ -113,21 +115,7 @@ def form_for(accept: str | None) -> Form:
 
 @lru_cache(maxsize=256)
 def _preferred(accept: str) -> Form:
-    weights = {MSGPACK_TYPE: 0.0, JSON_TYPE: 0.0}
-    for entry in accept.split(","):
-        name, _, parameters = entry.partition(";")
-        name = name.strip().lower()
-        if name in weights:
-            weights[name] = max(weights[name], _weight(parameters))
-    return MESSAGEPACK if weights[MSGPACK_TYPE] > weights[JSON_TYPE] else JSON
-
-
-def _weight(parameters: str) -> float:
-    found = re.search(r"\bq=([0-9.]+)", parameters)
-    try:
-        return float(found[1]) if found else 1.0
-    except ValueError:
-        return 0.0
+    return MESSAGEPACK if choose(accept, _NAMES) not in (None, JSON_TYPE) else JSON
 
 
 def is_json(content_type: str | None) -> bool:

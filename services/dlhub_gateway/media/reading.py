@@ -1,0 +1,54 @@
+"""A content of some media type as the value that a method declares."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from dlhub_gateway.http_errors import UnsupportedType
+from dlhub_gateway.media.kinds import BYTES, CSV, NPY, OF_ARRAYS, PICTURES, recognised
+from dlhub_types import csv_tables, npy, picture_files, pictures
+from dlhub_types.mismatch import describe
+from proto_msgs.arguments import Argument
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What came in a body, or in a part of one."""
+
+    data: bytes
+    kind: str
+    """Media type, by its usual name."""
+    filename: str | None = None
+
+
+def array_of(content: Content, declared: Argument, path: str, max_pixels: int) -> Any:
+    """The declared array in a content. Raises UnsupportedType, InputMismatch and TooLarge."""
+    kind = content.kind
+    if kind not in OF_ARRAYS:
+        kind = recognised(content.data, content.filename) if kind == BYTES else kind
+    if kind == NPY:
+        return npy.read(content.data, path)
+    if kind == CSV:
+        return csv_tables.read(content.data, declared, path)
+    if kind in PICTURES:
+        picture = picture_files.read(io.BytesIO(content.data), kind, path, max_pixels=max_pixels)
+        return pictures.fitted(picture, declared, path)
+    raise UnsupportedType(
+        f"{path}: an array cannot be read from {kind!r}; it is declared as {describe(declared)}: send "
+        f"{', '.join(OF_ARRAYS)}, and say which in the header Content-Type"
+    )
+
+
+def check_file_type(kind: str, declared: Argument, path: str) -> None:
+    """Raises UnsupportedType when a file is said to be of a type that the method does not understand."""
+    wanted = declared.file_types or ()
+    if kind == BYTES or not wanted or any(_covers(one, kind) for one in wanted):
+        return
+    raise UnsupportedType(f"{path}: a file of type {kind!r} came; the method takes {', '.join(wanted)}")
+
+
+def _covers(declared: str, kind: str) -> bool:
+    main, _, sub = declared.lower().partition("/")
+    return declared.lower() == kind or (sub == "*" and kind.startswith(f"{main}/"))
