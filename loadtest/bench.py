@@ -31,7 +31,7 @@ from loadtest.hub import MOST_REPLICAS, BenchHub, existing_hub, running_hub
 from loadtest.rawhttp import Caller, Target
 from loadtest.results import Chart, Check, Sheet
 from loadtest.wrk import Bodies, Load, drive
-from loadtest.yardsticks import Alone, Wanted
+from loadtest.yardsticks import Alone, Queued, Wanted
 
 REFERENCE_HTEX_PER_S = 900.0
 
@@ -195,7 +195,7 @@ class Bench:
         """Raw IPyParallel."""
         self.steps.doing("raw IPP: one engine, queued and serial no-ops")
         return yardsticks.measure(
-            "ipp", Wanted(serial=self.effort.serial, rounds=1, queued=self.effort.queued_ipp)
+            "ipp", Wanted(serial=self.effort.serial, rounds=1, queued=(Queued(runs=self.effort.queued_ipp),))
         )
 
     @cached_property

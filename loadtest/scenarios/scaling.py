@@ -27,10 +27,14 @@ REPLICAS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SHORT_REPLICAS = (1, 64, 512)
 METHODS = {"run": 0.0, "wait10": 0.010, "wait100": 0.100}
 LABELS = {"parsl": "ours", "htex": "HTEX", "ipp": "IPP"}
-MOST = {"parsl": 512, "htex": 64, "ipp": 64}
+MOST = {"parsl": 512, "htex": 128, "ipp": 128}
 """Replicas of HTEX and IPP are two processes each."""
 SHORT_MOST = {"parsl": 512, "htex": 1, "ipp": 1}
 RUNS = 10_000
+QUICK_S, MOST_ROUNDS = 6.0, 20
+"""Completions that take a moment only are measured again and again, for so long and so often."""
+WAITING_S, WAIT_ROUNDS = 3.0, 2
+"""Of runs that wait: their waits make most of the time, and are always the same."""
 HALTED_GAIN = 1.1
 """Doubling the replicas has to bring so much, or it has stopped gaining."""
 
@@ -77,10 +81,11 @@ def _executor(bench: Bench, hub: BenchHub, executor: str, found: Found) -> None:
             hub.scale(name, count, executor)
             for method, wait_s in METHODS.items():
                 bench.steps.doing(f"{LABELS[executor]}, {count} replicas, {method}")
-                runs = runs_for(count, wait_s, bench.effort.seconds)
+                runs = runs_for(count, wait_s, min(bench.effort.seconds, WAITING_S))
+                rounds = WAIT_ROUNDS if wait_s else bench.effort.rounds
                 path = "map" if method == "run" else f"methods/{method}/map"
                 with Caller(hub.target(name, path), timeout_s=600) as caller:
-                    took = [_completion_s(caller, runs) for _ in range(bench.effort.rounds + 1)][1:]
+                    took = _completions_s(caller, runs, rounds)
                 times = found.times[method].setdefault(LABELS[executor], {})
                 times[count] = [seconds * RUNS / runs for seconds in took]
     finally:
@@ -98,6 +103,15 @@ def runs_for(replicas: int, wait_s: float, seconds: float) -> int:
     if not wait_s:
         return RUNS
     return min(RUNS, max(4 * replicas, math.ceil(replicas * seconds / wait_s)))
+
+
+def _completions_s(caller: Caller, runs: int, rounds: int) -> list[float]:
+    """Seconds of each repetition, after a first one that does not count."""
+    _completion_s(caller, runs)
+    took: list[float] = []
+    while len(took) < rounds or (sum(took) < QUICK_S and len(took) < MOST_ROUNDS):
+        took.append(_completion_s(caller, runs))
+    return took
 
 
 def _completion_s(caller: Caller, runs: int) -> float:

@@ -6,10 +6,10 @@ from loadtest import yardsticks
 from loadtest.bench import Bench, Report
 from loadtest.lines import line
 from loadtest.results import Chart, number
-from loadtest.scenarios.scaling import RUNS, gains_end, runs_for
+from loadtest.scenarios.scaling import RUNS, WAITING_S, gains_end, runs_for
 from loadtest.stats import estimate
 from loadtest.tables import lines_as_sheet
-from loadtest.yardsticks import Wanted
+from loadtest.yardsticks import Queued, Wanted
 
 TITLE = "Scaling of executors alone: 10,000 runs against workers"
 LABELS = {"servable": "ServableExecutor", "htex": "HTEX", "ipp": "IPP"}
@@ -22,14 +22,19 @@ WORKER_MB = 150
 IPP_RUNS = 3_000
 
 
+Points = dict[float, dict[str, dict[float, list[float]]]]
+"""Seconds for all runs, by how long a run waits, label and workers."""
+
+
 def measure(bench: Bench, report: Report) -> None:
     short = bench.options.short
     workers = [count for count in (SHORT_WORKERS if short else WORKERS) if count <= workers_that_fit()]
-    waits_s = SHORT_WAITS_S if short else WAITS_S
-    bench.steps.expect(len(LABELS) * len(workers) * len(waits_s))
-    for wait_s in waits_s:
-        points = {label: _measure(bench, report, name, workers, wait_s) for name, label in LABELS.items()}
-        _draw(report, wait_s, {label: found for label, found in points.items() if found})
+    points: Points = {wait_s: {} for wait_s in (SHORT_WAITS_S if short else WAITS_S)}
+    bench.steps.expect(len(LABELS) * len(workers))
+    for name in LABELS:
+        _measure(bench, report, name, workers, points)
+    for wait_s, found in points.items():
+        _draw(report, wait_s, found)
 
 
 def workers_that_fit() -> int:
@@ -39,23 +44,25 @@ def workers_that_fit() -> int:
     return free_kb // 1024 // WORKER_MB
 
 
-def _measure(
-    bench: Bench, report: Report, name: str, workers: list[int], wait_s: float
-) -> dict[float, list[float]]:
-    """Seconds for all runs, by workers; what fails ends the line and is noted."""
-    points: dict[float, list[float]] = {}
+def _measure(bench: Bench, report: Report, name: str, workers: list[int], points: Points) -> None:
+    """Add an executor's points; what fails ends its lines and is noted."""
+    label = LABELS[name]
     for count in workers:
-        bench.steps.doing(f"{LABELS[name]} alone, {count} workers, waits {wait_s * 1000:.0f} ms")
-        runs = runs_for(count, wait_s, bench.effort.seconds)
-        runs = min(runs, IPP_RUNS) if name == "ipp" else runs
-        wanted = Wanted(workers=count, rounds=2, queued=runs, serial=0, wait_s=wait_s)
+        bench.steps.doing(f"{label} alone, {count} workers")
+        queued = tuple(_queued(bench, name, count, wait_s) for wait_s in points)
         try:
-            alone = yardsticks.measure(name, wanted)
+            alone = yardsticks.measure(name, Wanted(workers=count, rounds=2, queued=queued, serial=0))
         except Exception as error:  # the others are still to come
-            report.notes.append(f"{LABELS[name]} with {count} workers failed: {error!r}")
-            break
-        points[count] = [seconds * RUNS / runs for seconds in alone.queued_s]
-    return points
+            report.notes.append(f"{label} with {count} workers failed: {error!r}")
+            return
+        for one in alone.queued:
+            seconds = [took_s * RUNS / one.runs for took_s in one.took_s]
+            points[one.wait_s].setdefault(label, {})[count] = seconds
+
+
+def _queued(bench: Bench, name: str, workers: int, wait_s: float) -> Queued:
+    runs = runs_for(workers, wait_s, min(bench.effort.seconds, WAITING_S))
+    return Queued(runs=min(runs, IPP_RUNS) if name == "ipp" else runs, wait_s=wait_s)
 
 
 def _draw(report: Report, wait_s: float, points: dict[str, dict[float, list[float]]]) -> None:

@@ -21,6 +21,18 @@ from loadtest.stats import percentile
 TIMEOUT_S = 1800.0
 
 
+class Queued(BaseModel):
+    """Runs handed over at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runs: int = 10_000
+    wait_s: float = 0.0
+    """How long each run waits; 0 is the no-op."""
+    took_s: tuple[float, ...] = ()
+    """Of each round, once it was measured: from the first submission to the last result."""
+
+
 class Wanted(BaseModel):
     """What to measure."""
 
@@ -28,10 +40,8 @@ class Wanted(BaseModel):
 
     workers: int = 1
     rounds: int = 3
-    queued: int = 10_000
+    queued: tuple[Queued, ...] = (Queued(),)
     serial: int = 1_000
-    wait_s: float = 0.0
-    """How long each run waits; 0 is the no-op."""
 
 
 class Alone(BaseModel):
@@ -39,16 +49,14 @@ class Alone(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    queued: int
-    queued_s: tuple[float, ...]
-    """Of each round: from the first submission to the last result."""
+    queued: tuple[Queued, ...]
     serial_ms: tuple[float, ...]
     configuration: str
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """Runs per second of each round."""
-        return tuple(self.queued / seconds for seconds in self.queued_s)
+        """Runs per second of each round of the first that were queued."""
+        return tuple(self.queued[0].runs / seconds for seconds in self.queued[0].took_s)
 
     @property
     def best_per_s(self) -> float:

@@ -35,11 +35,13 @@ def main(name: str) -> None:
 def measure(executor: Submitter, wanted: Wanted) -> Alone:
     """Queued rounds first, then one by one."""
     executor.serial_s(3, 0.0)
-    rounds = [executor.queued_s(wanted.queued, wanted.wait_s) for _ in range(wanted.rounds)]
+    queued = []
+    for one in wanted.queued:
+        took_s = tuple(executor.queued_s(one.runs, one.wait_s) for _ in range(wanted.rounds))
+        queued.append(one.model_copy(update={"took_s": took_s}))
     return Alone(
-        queued=wanted.queued,
-        queued_s=tuple(rounds),
-        serial_ms=tuple(1000 * took for took in executor.serial_s(wanted.serial, wanted.wait_s)),
+        queued=tuple(queued),
+        serial_ms=tuple(1000 * took for took in executor.serial_s(wanted.serial, 0.0)),
         configuration=executor.configuration,
     )
 
