@@ -7,11 +7,13 @@ Fields that are not known here are kept as they came: descriptions outlive versi
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from operator import not_
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from proto_msgs.arguments import Argument, ArgumentType, Block, is_free
+from proto_msgs.datacite import Creator, DataCite, Title
 from proto_msgs.methods import Example, Method, MethodDetails
 from proto_msgs.servable_block import (
     Combine,
@@ -74,43 +76,9 @@ class DLHub(Block):
     files: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """Files with a purpose by name (`model`, `pickle`), the rest under `other`; paths inside the archive."""
     dependencies: Dependencies = Dependencies()
-    sources: dict[str, str] = Field(default_factory=dict)
+    sources: dict[str, str] = Field(default_factory=dict, exclude_if=not_)
     """Where a generated field was read: JSON pointer of the field (`/datacite/titles`) to the source
     (`CITATION.cff`, `iris.pkl`, `git`)."""
-
-
-class Title(Block):
-    title: Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-
-
-class Creator(Block):
-    """A person or an organisation; DataCite's `name` is "Family, Given"."""
-
-    name: str | None = Field(default=None, alias="creatorName")
-    givenName: str | None = None
-    familyName: str | None = None
-
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, serialize_by_alias=False)
-
-    @property
-    def label(self) -> str:
-        """Name as DataCite writes it."""
-        parts = [part for part in (self.familyName, self.givenName) if part]
-        return self.name or ", ".join(parts)
-
-
-class DataCite(Block):
-    """Provenance; only what the hub itself reads is named, the rest is kept as it came."""
-
-    titles: Annotated[tuple[Title, ...], Field(min_length=1)]
-    creators: tuple[Creator, ...] = ()
-
-    @property
-    def abstract(self) -> str:
-        """All descriptions, one paragraph each."""
-        extra: dict[str, Any] = self.__pydantic_extra__ or {}
-        blocks = extra.get("descriptions") or []
-        return "\n".join(str(b.get("description", "")) for b in blocks if isinstance(b, dict))
 
 
 class Description(Block):

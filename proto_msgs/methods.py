@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -47,7 +48,7 @@ class Method(Block):
     description: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments that a caller may override, with their defaults."""
-    parameter_types: dict[str, Argument] = Field(default_factory=dict)
+    parameter_types: dict[str, Argument] = Field(default_factory=dict, exclude_if=not_)
     """Declared types of parameters; one that is not named here may be anything."""
     method_details: MethodDetails = MethodDetails()
     deterministic: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
@@ -95,7 +96,7 @@ class Servable(Block):
     framework: Framework | None = None
     parameter_count: int | None = Field(default=None, ge=0)
     """Numbers that training has set."""
-    performance: tuple[Performance, ...] = ()
+    performance: tuple[Performance, ...] = Field(default=(), exclude_if=not_)
 
     @field_validator("methods")
     @classmethod

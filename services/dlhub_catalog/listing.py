@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from proto_msgs.description import Description
 from proto_msgs.identity import Access
@@ -72,7 +71,7 @@ def words(servable: str, description: Description) -> dict[str, str]:
             (
                 *description.dlhub.domains,
                 *description.dlhub.tags,
-                *_subjects(description),
+                *(subject.subject for subject in description.datacite.subjects),
                 description.servable.type,
             )
         ),
@@ -83,13 +82,6 @@ def words(servable: str, description: Description) -> dict[str, str]:
 
 def _method_text(name: str, text: str | None) -> str:
     return f"{name} {text or ''}".strip()
-
-
-def _subjects(description: Description) -> list[str]:
-    """DataCite's subjects: keywords by another name."""
-    extra: dict[str, Any] = description.datacite.__pydantic_extra__ or {}
-    blocks = extra.get("subjects") or []
-    return [str(block.get("subject", "")) for block in blocks if isinstance(block, dict)]
 
 
 def _spelt_out(texts: Iterable[str]) -> str:
