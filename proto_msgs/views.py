@@ -57,11 +57,16 @@ def unpack(data: codec.Buffer, own_arrays: bool = False) -> Any:
     `own_arrays`: as for the codec, which then makes copies of those that could not be written to, or whose
     elements lie at odd addresses. Raises DecodeError.
     """
+    return open_value(data, own_arrays)[0]
+
+
+def open_value(data: codec.Buffer, own_arrays: bool = False) -> Tuple[Any, Optional[int]]:
+    """`unpack`, and where the elements of the first large array begin. Raises DecodeError."""
     reader = _Reader(data, own_arrays)
     try:
-        return reader.whole()
+        return reader.whole(), reader.elements
     except _Elsewhere:
-        return codec.unpack(reader.data, own_arrays)
+        return codec.unpack(reader.data, own_arrays), None
 
 
 def open_map(data: codec.Buffer) -> Optional[Opened]:

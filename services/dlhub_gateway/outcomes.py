@@ -76,3 +76,9 @@ def item(form: Form, ok: bool, packed: bytes, metadata: Mapping[str, Any]) -> by
 def error_item(form: Form, error: DLHubError) -> bytes:
     """An outcome of a map that is an error."""
     return form.mapping({"error": form.plain(problem(error))})
+
+
+def packed_failure(error: DLHubError) -> bytes:
+    """An error as the body of an outcome; `failure_of` reads it."""
+    failure = {"code": error.code, "message": error.message, "details": error.details}
+    return codec.pack(failure, "failure")

@@ -216,13 +216,14 @@ def _merged(run_id: str, pieces: Sequence[Outcome], body: bytes, run_ms: float) 
         load_ms=max(piece.load_ms for piece in pieces),
         run_ms=run_ms,
         batch_size=max(piece.batch_size for piece in pieces),
-        stdout=_shortened("".join(piece.stdout for piece in pieces)),
-        stderr=_shortened("".join(piece.stderr for piece in pieces)),
+        stdout=shortened("".join(piece.stdout for piece in pieces)),
+        stderr=shortened("".join(piece.stderr for piece in pieces)),
         cached=pieces[0].cached if all(piece.cached for piece in pieces) else "",
     )
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """What was printed, without the middle of it when that is too much."""
     left_out = len(text) - MAX_PRINTED
     if left_out <= 0:
         return text

@@ -47,6 +47,11 @@ async def get_deployments(hub: Hub, caller: Principal, request: web.Request) -> 
 async def put_deployments(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
     match = request.match_info
     found = await hub.directory.maintained(caller, match["owner"], match["name"])
+    if found.steps:
+        raise Malformed(
+            f"{found.record.servable} is a pipeline, which the hub itself runs: there is nothing to deploy; "
+            "deploy the servables that are its steps"
+        )
     value = decode(await request.read(), is_json(request.headers.get("Content-Type")))
     wanted = read_deployments(value)
     deployments = await hub.ask(PutDeployments(servable=found.record.servable, deployments=wanted))

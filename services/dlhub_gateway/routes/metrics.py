@@ -45,6 +45,16 @@ async def figures(hub: Hub) -> Iterable[Metric]:
             requests.rows("kind", "code"),
         ),
         counter("dlhub_gateway_refused_total", "Requests answered 429: something was full.", refused),
+        histogram(
+            "dlhub_gateway_step_seconds",
+            "What servables within pipelines took, those that are pipelines included, by outcome.",
+            hub.metrics.steps.rows("code"),
+        ),
+        gauge(
+            "dlhub_gateway_pipeline_runs",
+            "Runs of pipelines' tasks that this process has taken.",
+            [({}, hub.pipeline_tasks.running)],
+        ),
         gauge("dlhub_gateway_waiting_runs", "Runs that somebody waits for.", [({}, hub.runs.waiting)]),
         gauge("dlhub_gateway_sites", "Sites that were heard of lately.", [({}, len(hub.sites.names()))]),
         *cache_families(LEVEL, hub.results),

@@ -57,16 +57,22 @@ async def publish(hub: Hub, caller: Principal, request: web.Request) -> web.Resp
 
 
 async def _publish(hub: Hub, caller: Principal, upload: Upload, request: web.Request) -> web.Response:
-    wanted = PublishVersion(caller=caller, description=upload.description, archive=upload.archive)
+    description = upload.description
+    if description.servable.steps:
+        description = await hub.pipelines.published(caller, description)
+    wanted = PublishVersion(caller=caller, description=description, archive=upload.archive)
     return _answer(await hub.ask(wanted), request)
 
 
 def _answer(published: PublishedVersion, request: web.Request) -> web.Response:
+    built = published.build_id != ""
     location = f"/api/v1/builds/{published.build_id}"
+    if not built:
+        location = f"/api/v1/servables/{published.servable}@{published.version}"
     form = answer_form(request)
     body = form.plain(
         {
-            "build_id": published.build_id,
+            "build_id": published.build_id or None,
             "servable": published.servable,
             "version": published.version,
             "version_id": published.version_id,
@@ -74,7 +80,7 @@ def _answer(published: PublishedVersion, request: web.Request) -> web.Response:
             "location": location,
         }
     )
-    status = 202 if published.created else 200
+    status = 200 if not published.created else 202 if built else 201
     return form.response(body, status=status, headers={"Location": location})
 
 
@@ -97,10 +103,20 @@ async def _receive(hub: Hub, request: web.Request) -> Upload:
                 raise Malformed(f"{EXPECTED}; the part {name!r} is not one of them, or came twice")
     except (ValueError, AssertionError) as error:
         raise Malformed(f"{EXPECTED}; the body cannot be read as one: {error}") from error
-    if metadata is None or description is None or archive is None:
-        lacking = "metadata" if metadata is None else "archive"
-        raise Malformed(f"{EXPECTED}; the part {lacking!r} is missing")
-    return Upload(metadata, description, archive)
+    if metadata is None or description is None:
+        raise Malformed(f"{EXPECTED}; the part 'metadata' is missing")
+    return Upload(metadata, description, await _checked(hub, archive, description))
+
+
+async def _checked(hub: Hub, archive: BlobRef | None, description: Description) -> BlobRef:
+    """The archive, which only a pipeline may lack: it has no files."""
+    if archive is not None and archive.size_bytes:
+        return archive
+    if description.servable.type == "Pipeline":
+        return await hub.blobs.put(b"")
+    if archive is None:
+        raise Malformed(f"{EXPECTED}; the part 'archive' is missing")
+    raise Malformed("archive: the part is empty; a tar.gz or zip file was expected")
 
 
 def _check_head(request: web.Request, max_bytes: int) -> None:
@@ -130,8 +146,6 @@ async def _store_archive(hub: Hub, part: MultipartReader | BodyPartReader) -> Bl
     async with hub.blobs.writer(max_bytes=hub.settings.gateway_upload_bytes) as writer:
         while chunk := await part.read_chunk(CHUNK_BYTES):
             await writer.write(bytes(chunk))
-    if writer.size_bytes == 0:
-        raise Malformed("archive: the part is empty; a tar.gz or zip file was expected")
     return writer.blob
 
 

@@ -49,7 +49,10 @@ async def describe(hub: Hub, caller: Principal, request: web.Request) -> web.Res
     match = request.match_info
     found = await hub.directory.discover(caller, match["owner"], match["name"])
     form = answer_form(request)
-    return form.response(form.plain(_described(found, caller)))
+    shown = _described(found, caller)
+    if found.steps:
+        await hub.pipelines.shown(caller, found, shown["description"])
+    return form.response(form.plain(shown))
 
 
 async def versions(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
