@@ -30,6 +30,7 @@ class ModelDescription:
         self._named_files: dict[str, str] = {}
         self._files: dict[str, Path | bytes] = {}  # path in the archive -> where it lies, or its content
         self._servable: dict[str, Any] = {"type": servable_type, "methods": dict(methods)}
+        self._sources: dict[str, str] = {}
 
     # --- who and what ---
 
@@ -222,6 +223,16 @@ class ModelDescription:
     # --- the outcome ---
 
     @property
+    def sources(self) -> dict[str, str]:
+        """JSON pointer of each field that was generated -> where it was read."""
+        return dict(self._sources)
+
+    def set_source(self, pointer: str, source: str) -> Self:
+        """Remember where a field's value was read: ("/servable/framework", "model.onnx")."""
+        self._sources[pointer] = source
+        return self
+
+    @property
     def name(self) -> str | None:
         """The second half of `owner/name`."""
         return self._name
@@ -243,6 +254,8 @@ class ModelDescription:
         }
         if self._runnable_by is not None:
             hub["runnable_by"] = self._runnable_by
+        if self._sources:
+            hub["sources"] = dict(sorted(self._sources.items()))
         document = {"datacite": self._datacite, "dlhub": hub, "servable": self._servable}
         from proto_msgs.description import Description  # here, as its models take long to build
 
