@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlhub_types.array_forms import array_from_json
-from dlhub_types.leaves import VALUE_LEAVES, Check, Compile, file_of, number_of
+from dlhub_types.leaves import FILE_FORMS, VALUE_LEAVES, Check, Compile, file_of, number_of
 from dlhub_types.mismatch import mismatch
 from dlhub_types.non_finite import NON_FINITE
 from proto_msgs.description import Argument
@@ -71,7 +71,7 @@ def _file_from_json(declared: Argument) -> Check:
         try:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise mismatch(path, "file: base64 text, or a dict with a 'url'", value) from error
+            raise mismatch(path, FILE_FORMS.replace("bytes", "base64 text"), value) from error
 
     return check
 

@@ -81,11 +81,19 @@ def _anything(_declared: Argument) -> Check:
     return lambda value, path: value
 
 
+FILE_FORMS = "file: bytes, or a dict with a 'url' or the 'sha256' of a blob"
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a value stands for a file that lies elsewhere: at an address, or in the hub under its hash."""
+    return isinstance(value, dict) and any(isinstance(value.get(key), str) for key in ("url", "sha256"))
+
+
 def file_of(declared: Argument) -> Check:
     def check(value: Any, path: str) -> Any:
-        if isinstance(value, bytes) or (isinstance(value, dict) and isinstance(value.get("url"), str)):
+        if isinstance(value, bytes) or is_reference(value):
             return value
-        raise mismatch(path, "file: bytes, or a dict with a 'url'", value)
+        raise mismatch(path, FILE_FORMS, value)
 
     return check
 

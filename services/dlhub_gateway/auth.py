@@ -27,7 +27,7 @@ class Scope(StrEnum):
     """What a token may be limited to. Reading is always allowed; a token without scopes may do all."""
 
     RUN = "run"
-    """Run methods, and cancel or delete tasks."""
+    """Run methods, upload their inputs, and cancel or delete tasks."""
     PUBLISH = "publish"
     """Publish, upload, deploy, cancel builds, send dead letters again."""
     TOKENS = "tokens"

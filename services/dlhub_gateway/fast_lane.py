@@ -27,6 +27,7 @@ from dlhub_gateway.directory import Resolved
 from dlhub_gateway.envelope import Envelope, read_envelope
 from dlhub_gateway.http_errors import fault, problem_parts
 from dlhub_gateway.hub import Hub
+from dlhub_gateway.media.accept import is_plain
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.metrics import OK
 from dlhub_gateway.negotiation import Form, decode, form_for, is_json
@@ -112,10 +113,10 @@ class FastLane:
         found = hub.directory.known(head.owner, head.name)
         if caller is None or found is None:
             return False
-        if not found.access.may_run(caller) or found.record.status != "ready":
+        if not found.access.may_run(caller) or found.record.status != "ready" or found.steps:
             return False
         method = found.methods.get(head.method)
-        if method is None or method.map_axis is not None:
+        if method is None or method.map_axis is not None or method.takes_files:
             return False
         run = Plain(self, head, caller, found, method, reply, started)
         try:
@@ -262,6 +263,9 @@ def _read_head(data: bytes) -> Head | None:
         return None
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     length = headers.get(b"content-length", b"")
+    accept = _text(headers.get(b"accept"))
+    if not is_plain(accept):
+        return None
     if scheme.lower() != b"bearer" or not token.strip() or not length.isdigit() or len(length) > 9:
         return None
     try:
@@ -274,7 +278,7 @@ def _read_head(data: bytes) -> Head | None:
         name=address[2].decode(),
         method=(address[3] or b"run").decode(),
         as_json=as_json,
-        form=form_for(_text(headers.get(b"accept"))),
+        form=form_for(accept),
         wants_task=b"prefer" in headers,
         body_bytes=int(length),
     )

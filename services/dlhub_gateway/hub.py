@@ -14,9 +14,15 @@ from dlhub_gateway.admission import Admission
 from dlhub_gateway.auth import Tokens
 from dlhub_gateway.catalog import ask
 from dlhub_gateway.directory import Directory
+from dlhub_gateway.files.addresses import networks
+from dlhub_gateway.files.fetching import Fetcher, FetchLimits
+from dlhub_gateway.files.inputs import FileInputs
 from dlhub_gateway.idempotency import Idempotency
 from dlhub_gateway.maps import SyncMaps
 from dlhub_gateway.metrics import GatewayMetrics
+from dlhub_gateway.pipelines.desk import Pipelines
+from dlhub_gateway.pipelines.running import PipelineRunner
+from dlhub_gateway.pipelines.tasks import PipelineTasks
 from dlhub_gateway.result_cache import ResultCache
 from dlhub_gateway.runs import InteractiveRuns
 from dlhub_gateway.settings import GatewaySettings
@@ -32,7 +38,7 @@ from proto_msgs.builds import BuildProgress
 from proto_msgs.messages import Event, Message, Request
 from proto_msgs.servables import ServableChanged, VersionReady
 from proto_msgs.sites import DeploymentChanged, SiteHeartbeat
-from proto_msgs.tasks import TasksFinished
+from proto_msgs.tasks import TaskCancelled, TasksFinished
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +62,13 @@ class Hub:
     maps: SyncMaps
     splits: Splits
     single: SingleRuns
+    pipelines: Pipelines
+    pipeline_tasks: PipelineTasks
+    files: FileInputs
     tasks: TaskDesk
     idempotency: Idempotency
     vitals: Vitals
-    metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
+    metrics: GatewayMetrics
     signals: Signals = field(default_factory=Signals)
     """By task id and by build id."""
 
@@ -80,7 +89,8 @@ async def open_hub(transport: Transport, settings: GatewaySettings) -> AsyncIter
         await stack.enter_async_context(hub.idempotency)
         await stack.enter_async_context(_informed(hub))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        loops = [group.create_task(hub.runs.waker.work()), group.create_task(_collect_forever(hub))]
+        works = (hub.runs.waker.work(), hub.pipeline_tasks.work(), _collect_forever(hub))
+        loops = [group.create_task(work) for work in works]
         try:
             yield hub
         finally:
@@ -110,23 +120,41 @@ def _assemble(bus: Bus, settings: GatewaySettings, vitals: Vitals) -> Hub:
     runs = InteractiveRuns(bus, sites, transient, results, admission)
     inline_bytes = settings.inline_bytes
     splits = Splits(runs, sites, transient, inline_bytes=inline_bytes)
+    single = SingleRuns(runs, splits, results, inline_bytes=inline_bytes)
+    directory, metrics = Directory(bus), GatewayMetrics()
+    runner = PipelineRunner(single, transient, metrics)
+    pipelines = Pipelines(directory, runner, runs, transient)
     return Hub(
         settings=settings,
         bus=bus,
         blobs=blobs,
         transient=transient,
         tokens=Tokens(bus),
-        directory=Directory(bus),
+        directory=directory,
         sites=sites,
         results=results,
         runs=runs,
         maps=SyncMaps(runs, transient, results, inline_bytes=inline_bytes),
         splits=splits,
-        single=SingleRuns(runs, splits, results, inline_bytes=inline_bytes),
+        single=single,
+        pipelines=pipelines,
+        pipeline_tasks=PipelineTasks(bus, directory, pipelines, runner, transient, inline_bytes=inline_bytes),
+        files=_file_inputs(settings, transient),
         tasks=TaskDesk(bus, runs.publisher, runs.waker),
         idempotency=Idempotency(bus, transient),
         vitals=vitals,
+        metrics=metrics,
     )
+
+
+def _file_inputs(settings: GatewaySettings, transient: BlobStore) -> FileInputs:
+    limits = FetchLimits(
+        max_bytes=settings.gateway_fetch_bytes,
+        timeout_s=settings.gateway_fetch_timeout_s,
+        redirects=settings.gateway_fetch_redirects,
+        networks=networks(settings.gateway_fetch_networks),
+    )
+    return FileInputs(transient, Fetcher(transient, limits), inline_bytes=settings.inline_bytes)
 
 
 @asynccontextmanager
@@ -153,6 +181,7 @@ async def _informed(hub: Hub) -> AsyncIterator[None]:
         DeploymentChanged: hub.directory.on_deployed,
         TokenRevoked: hub.tokens.forget,
         TasksFinished: finished,
+        TaskCancelled: hub.pipeline_tasks.cancel,
         BuildProgress: progressed,
     }
     async with hub.bus.listen(listeners):

@@ -7,7 +7,8 @@ that one map cannot fill a queue; within it the coalescing publisher makes large
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,10 +16,14 @@ from dlhub_gateway import outcomes
 from dlhub_gateway.directory import Resolved
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.negotiation import Form
+from dlhub_gateway.parcels import Kept
 from dlhub_gateway.result_cache import Answered, ResultCache
 from dlhub_gateway.runs import InteractiveRuns, Pending
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs.errors import DLHubError, Overloaded, TooLarge
+
+Results = AsyncGenerator[Answered | DLHubError]
+"""What becomes of each input of a map, in order."""
 
 WINDOW = 1024
 MAX_ANSWER_BYTES = 1024 * 1024 * 1024
@@ -32,7 +37,7 @@ class Map:
 
     found: Resolved
     method: CompiledMethod
-    payloads: Sequence[bytes]
+    payloads: Sequence[bytes | Kept]
     deadline: float
     fresh: bool = False
     items: Sequence[int] = ()
@@ -58,7 +63,7 @@ class SyncMaps:
         self._results = results
         self._inline_bytes = inline_bytes
 
-    async def run(self, wanted: Map, form: Form) -> MapAnswer:
+    async def rendered(self, results: Results, form: Form) -> MapAnswer:
         """The outcomes in order, each in `form`.
 
         An input that fails is an outcome as well; only a map that is too large as a whole raises.
@@ -66,15 +71,9 @@ class SyncMaps:
         answers: list[bytes] = []
         size_bytes = cached = 0
         site = ""
-        window: list[Pending | Answered | DLHubError] = []
-        started = 0
-        try:
-            while len(answers) < len(wanted.payloads):
-                while started < min(len(wanted.payloads), len(answers) + WINDOW):
-                    window.append(await self._start(wanted, started))
-                    started += 1
-                result = await _result(window[len(answers)])
-                answer = await self._answer(wanted, result, form)
+        async with aclosing(results):
+            async for result in results:
+                answer = await self._answer(result, form)
                 if isinstance(result, Answered):
                     site = result.site
                     cached += bool(result.outcome.cached)
@@ -87,13 +86,26 @@ class SyncMaps:
                         f"the first {len(answers):,} outputs have more than {MAX_ANSWER_BYTES:,} bytes; "
                         "that is the limit of one answer: map fewer inputs at a time"
                     )
-        finally:
-            self._runs.forget(run for run in window[len(answers) :] if isinstance(run, Pending))
         return MapAnswer(answers, site, cached)
+
+    async def results(self, wanted: Map) -> Results:
+        """What becomes of each input, in order; a window of them is under way."""
+        window: list[Pending | Answered | DLHubError] = []
+        given = 0
+        try:
+            while given < len(wanted.payloads):
+                while len(window) < min(len(wanted.payloads), given + WINDOW):
+                    window.append(await self._start(wanted, len(window)))
+                result = await _result(window[given])
+                given += 1
+                yield result
+        finally:
+            self._runs.forget(run for run in window[given:] if isinstance(run, Pending))
 
     async def _start(self, wanted: Map, index: int) -> Pending | Answered | DLHubError:
         version_id, method = wanted.found.record.version_id, wanted.method
-        payload, blob = wanted.payloads[index], None
+        given = wanted.payloads[index]
+        payload, blob = (b"", given.blob) if isinstance(given, Kept) else (given, None)
         items = wanted.items[index] if wanted.items else 1
         if len(payload) > self._inline_bytes:
             blob, payload = await self._runs.stow(payload), b""
@@ -109,15 +121,15 @@ class SyncMaps:
         run.cache_key = key
         return run
 
-    async def _answer(self, wanted: Map, result: Answered | DLHubError, form: Form) -> bytes:
+    async def _answer(self, result: Answered | DLHubError, form: Form) -> bytes:
         if isinstance(result, DLHubError):
             return outcomes.error_item(form, result)
         try:
-            return await self._render(wanted, result, form)
+            return await self._render(result, form)
         except DLHubError as error:
             return outcomes.error_item(form, error)
 
-    async def _render(self, wanted: Map, answered: Answered, form: Form) -> bytes:
+    async def _render(self, answered: Answered, form: Form) -> bytes:
         outcome = answered.outcome
         packed = await outcomes.packed_body(outcome.body, outcome.blob, self._transient)
         metadata = {} if outcome.ok else outcomes.run_metadata(outcome, answered.site, 0, 0.0)

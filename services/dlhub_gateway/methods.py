@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 
 from dlhub_gateway.cutting import items_along
+from dlhub_gateway.files.references import takes_files
 from dlhub_types import compile_argument
 from dlhub_types.method_checks import ParameterChecks
 from proto_msgs import codec
@@ -29,9 +30,11 @@ class CompiledMethod:
         "_known",
         "_parameter_checks",
         "deterministic",
+        "input",
         "map_axis",
         "name",
         "output",
+        "takes_files",
         "vectorised",
     )
 
@@ -39,6 +42,9 @@ class CompiledMethod:
         self.name = name
         self.deterministic = declared.deterministic
         """Its outputs may be remembered."""
+        self.input = declared.input
+        self.takes_files = takes_files(declared.input)
+        """Inputs may refer to files that lie elsewhere."""
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
         self._parameter_checks = ParameterChecks(declared) if declared.parameter_types else None
@@ -63,6 +69,10 @@ class CompiledMethod:
         return _HEAD + self._parameters(parameters, as_json) + _INPUTS if parameters else _NO_PARAMETERS
 
     def _parameters(self, parameters: dict[str, Any], as_json: bool) -> bytes:
+        return _PARAMETERS + _pack(self.check_parameters(parameters, as_json), "parameters")
+
+    def check_parameters(self, parameters: dict[str, Any], as_json: bool) -> dict[str, Any]:
+        """The parameters that the model shall get. Raises InputMismatch."""
         unknown = [name for name in parameters if name not in self._known]
         if unknown:
             known = ", ".join(sorted(self._known)) or "none"
@@ -71,8 +81,8 @@ class CompiledMethod:
                 details={"path": f"parameters.{unknown[0]}"},
             )
         if self._parameter_checks is not None:
-            parameters = self._parameter_checks.check(parameters, as_json)
-        return _PARAMETERS + _pack(parameters, "parameters")
+            return self._parameter_checks.check(parameters, as_json)
+        return parameters
 
     def pack_inputs(self, inputs: Any, as_json: bool, parameters: bytes, path: str = "inputs") -> bytes:
         """A whole payload: checked inputs, and parameters that were packed before. Raises InputMismatch."""

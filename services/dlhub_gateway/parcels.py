@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from proto_msgs.blobs import BlobRef
+
 Buffer = bytes | memoryview
 
 ALIGNMENT = 64
@@ -22,11 +24,23 @@ class Parcel:
         return sum(len(piece) for piece in self.pieces)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept(Parcel):
+    """A large payload that lies in the blob store already, with nothing of it here."""
+
+    blob: BlobRef
+
+    def __len__(self) -> int:
+        return self.blob.size_bytes
+
+
 Payload = bytes | Parcel
 
 
 def joined(payload: Payload) -> bytes:
-    """All of it as one."""
+    """All of it as one, of what is here."""
+    if isinstance(payload, Kept):
+        raise TypeError("the payload is in the blob store, and not to be brought into memory")
     return payload if isinstance(payload, bytes) else b"".join(payload.pieces)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from dlhub_gateway.files.addresses import networks
 from dlhub_runtime.settings import PREFIX, ServiceSettings
 from proto_msgs.topics import LONGEST_RUN_S
 
@@ -31,6 +32,17 @@ class GatewaySettings(ServiceSettings):
     """Longest body of a request other than an upload; it is held in memory."""
     gateway_upload_bytes: int = Field(default=2048 * MEBIBYTE, ge=1024)
     """Longest archive or blob that may be uploaded; it streams through."""
+    gateway_picture_pixels: int = Field(default=64 * MEBIBYTE, ge=1)
+    """Pixels that a picture sent as input may have, its frames together; it is unpacked in memory."""
+    gateway_fetch_bytes: int = Field(default=1024 * MEBIBYTE, ge=1)
+    """Longest file that the hub fetches from an address given as input; it streams into the blob store."""
+    gateway_fetch_timeout_s: float = Field(default=60.0, gt=0)
+    """How long fetching such a file may take; the run's own timeout_s counts as well."""
+    gateway_fetch_redirects: int = Field(default=5, ge=0, le=20)
+    """Redirects that are followed on the way; 0: none."""
+    gateway_fetch_networks: str = ""
+    """Networks that are not public and may be fetched from nevertheless, such as `10.1.0.0/16, 192.168.1.7`;
+    without them private, loopback and link-local addresses are refused."""
     gateway_map_items: int = Field(default=100_000, ge=1)
     """Inputs that one map may have."""
     gateway_waiting_runs: int = Field(default=20_000, ge=1)
@@ -47,6 +59,12 @@ class GatewaySettings(ServiceSettings):
 
     blob_ttl_s: float = Field(default=15 * 24 * 3600, ge=60)
     """Large inputs and outputs are deleted so long after they were written; results are kept for 14 days."""
+
+    @field_validator("gateway_fetch_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        networks(text)
+        return text
 
     @model_validator(mode="after")
     def _processes_need_a_shared_store(self) -> Self:

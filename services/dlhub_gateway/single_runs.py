@@ -11,7 +11,7 @@ from typing import Any
 
 from dlhub_gateway.directory import Resolved
 from dlhub_gateway.methods import CompiledMethod
-from dlhub_gateway.parcels import Came, Parcel, Payload, joined
+from dlhub_gateway.parcels import Came, Kept, Parcel, Payload, joined
 from dlhub_gateway.result_cache import Answered, ResultCache
 from dlhub_gateway.runs import InteractiveRuns
 from dlhub_gateway.splits import Cutter, Pieces, Splits, Whole
@@ -109,6 +109,8 @@ class SingleRuns:
 
     async def placed(self, payload: Payload) -> tuple[bytes, BlobRef | None]:
         """What of a payload travels in the message, and where the rest lies."""
+        if isinstance(payload, Kept):
+            return b"", payload.blob
         if len(payload) <= self._inline_bytes:
             return joined(payload), None
         pieces = payload.pieces if isinstance(payload, Parcel) else (payload,)

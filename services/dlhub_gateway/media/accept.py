@@ -9,6 +9,12 @@ from typing import NamedTuple
 _WEIGHT = re.compile(r"(?:^|;)\s*q\s*=\s*([^;\s]*)", re.IGNORECASE)
 
 
+PLAIN = frozenset(
+    ("application/json", "application/msgpack", "application/x-msgpack", "application/*", "*/*")
+)
+_OF_ERRORS = "application/problem+json"
+
+
 class _Range(NamedTuple):
     """One entry of the header."""
 
@@ -43,6 +49,14 @@ def choose(accept: str, offers: Sequence[str]) -> str | None:
         if best is None or rank > best:
             best, chosen = rank, offer
     return chosen
+
+
+def is_plain(accept: str | None) -> bool:
+    """Whether a caller wants JSON or MessagePack, as nearly all do, and nothing else."""
+    if accept is None or accept == "*/*":
+        return True
+    names = {entry.partition(";")[0].strip().lower() for entry in accept.split(",")} - {_OF_ERRORS}
+    return bool(names) and PLAIN.issuperset(names)
 
 
 def _by_specificity(entry: _Range) -> tuple[int, float]:

@@ -205,5 +205,5 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 def _unread(kind: str, declared: Argument) -> str:
     advice = f"{JSON_TYPE} or {MSGPACK_TYPE} ({_INPUTS}, parameters), or {FORM} with a part for each input"
     if kind == CURLS_DEFAULT:
-        advice += "; curl's --data-binary needs -H 'Content-Type: ...'"
+        advice += f"; curl's -d and --data-binary need -H 'Content-Type: {JSON_TYPE}', or that of the file"
     return f"a body of type {kind!r} cannot be read as input of type {describe(declared)}: send {advice}"

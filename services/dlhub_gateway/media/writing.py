@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from proto_msgs.arguments import Argument
 from proto_msgs.arrays import RawArray
 from proto_msgs.errors import Internal
 
+_SLOW_BYTES = 64 * 1024
+"""A larger output is turned into a file in a thread."""
 ALWAYS = (JSON_TYPE, MSGPACK_TYPE)
 _NAMES_OF_MSGPACK = {"application/x-msgpack": MSGPACK_TYPE}
 
@@ -126,6 +129,15 @@ def _of_array(array: Any, kind: str, declared: Argument | None) -> bytes:
     except ValueError as error:
         raise NotAcceptable(f"the output cannot be sent as {kind}: {error}") from error
     raise NotAcceptable(f"the output is an array and cannot be sent as {kind}; ask for {PNG} or {NPY}")
+
+
+async def as_file(packed: bytes, kind: str, output: Argument, metadata: Mapping[str, Any]) -> web.Response:
+    """The answer with an output as a file of this media type. Raises NotAcceptable."""
+    if len(packed) > _SLOW_BYTES:
+        body = await asyncio.to_thread(written, packed, kind, output)
+    else:
+        body = written(packed, kind, output)
+    return file_response(body, kind, metadata)
 
 
 def file_response(body: bytes, kind: str, metadata: Mapping[str, Any]) -> web.Response:

@@ -10,7 +10,7 @@ import re
 
 from aiohttp import web
 
-from dlhub_gateway.auth import Scope
+from dlhub_gateway.auth import Scope, require
 from dlhub_gateway.endpoint import guarded, streamed
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.negotiation import answer_form
@@ -25,7 +25,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     path = "/api/v1/blobs/{sha256}"
     return [
         web.get(path, guarded(hub, get_blob)),  # answers HEAD as well
-        web.put(path, guarded(hub, put_blob, Scope.PUBLISH)),
+        web.put(path, guarded(hub, put_blob)),
     ]
 
 
@@ -55,8 +55,10 @@ def _head(sha256: str, start: int, stop: int, size: int, *, partial: bool) -> we
     return response
 
 
-async def put_blob(hub: Hub, _: Principal, request: web.Request) -> web.Response:
-    """Keep the body; it must have the hash that the address says."""
+async def put_blob(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
+    """Keep the body; it must have the hash that the address says. Inputs of runs come so as well."""
+    if Scope.RUN not in caller.scopes:
+        require(caller, Scope.PUBLISH)
     sha256 = _hash(request)
     limit = hub.settings.gateway_upload_bytes
     if (request.content_length or 0) > limit:

@@ -11,11 +11,15 @@ from aiohttp import web
 from dlhub_gateway import outcomes
 from dlhub_gateway.auth import Scope
 from dlhub_gateway.endpoint import guarded, query_int
-from dlhub_gateway.http_errors import problem
+from dlhub_gateway.http_errors import NotAcceptable, problem
 from dlhub_gateway.hub import Hub
-from dlhub_gateway.negotiation import Form, answer_form
+from dlhub_gateway.media.accept import is_plain
+from dlhub_gateway.media.writing import as_file, wanted_media
+from dlhub_gateway.negotiation import JSON, Form, answer_form
+from dlhub_gateway.result_cache import Answered
 from dlhub_gateway.signals import signalled
 from dlhub_gateway.splits import split_metadata, stored
+from proto_msgs.arguments import Argument
 from proto_msgs.errors import Cancelled, DeadlineExceeded, DLHubError, Malformed, NotFound, ServableFailed
 from proto_msgs.identity import Principal
 from proto_msgs.tasks import (
@@ -32,6 +36,7 @@ from proto_msgs.tasks import (
 )
 
 LONGEST_WAIT_S = 60.0
+_ANYTHING = Argument(type="python object")
 PAGE = 1000
 
 
@@ -58,7 +63,8 @@ async def get_task(hub: Hub, caller: Principal, request: web.Request) -> web.Res
     """The task, at once or when it has ended."""
     task_id = request.match_info["task_id"]
     task = await _wait(hub, caller, task_id, _wait_s(request))
-    return await _answer(hub, task, answer_form(request))
+    accept = request.headers.get("Accept")
+    return await (_answer(hub, task, answer_form(request)) if is_plain(accept) else _file(hub, task, request))
 
 
 async def end_task(hub: Hub, caller: Principal, request: web.Request) -> web.Response:
@@ -113,6 +119,43 @@ def _wait_s(request: web.Request) -> float:
     return wait_s
 
 
+async def _file(hub: Hub, task: TaskRecord, request: web.Request) -> web.Response:
+    """The output as the file that was asked for; while there is none, the task's state with status 202.
+
+    Raises what the task failed with, and NotAcceptable.
+    """
+    declared = await _declared_output(hub, task)
+    media = wanted_media(request.headers.get("Accept"), declared)
+    if media is None:
+        return await _answer(hub, task, answer_form(request))
+    if task.status not in FINAL_TASK_STATUSES:
+        response = await _answer(hub, task, JSON)
+        response.set_status(202)
+        return response
+    if task.total is not None and task.split is None:
+        raise NotAcceptable(f"the task is a map with {task.total} outputs, which are no one {media}")
+    if task.split is not None and task.outcome is not None:
+        raise await _failure_of_a_piece(hub, task, task.split, task.outcome)
+    if task.split is not None and task.status == "succeeded":
+        answered = await _joined(hub, task, task.split)
+        about = outcomes.run_metadata(answered.outcome, answered.site, task.version, _duration_ms(task))
+        return await as_file(answered.outcome.body, media, declared, about)
+    if task.outcome is None:
+        raise _without_outcome(task)
+    packed = await outcomes.packed_body(task.outcome.body, task.outcome.blob, hub.transient)
+    if not task.outcome.ok:
+        raise outcomes.failure_of(packed, _metadata(task))
+    return await as_file(packed, media, declared, _metadata(task))
+
+
+async def _declared_output(hub: Hub, task: TaskRecord) -> Argument:
+    try:
+        found = await hub.directory.find(*f"{task.servable}@{task.version}".split("/", 1))
+        return found.method(task.method).output
+    except NotFound:
+        return _ANYTHING  # retired since; the output is there nevertheless
+
+
 async def _answer(hub: Hub, task: TaskRecord, form: Form) -> web.Response:
     members = {name: form.plain(value) for name, value in _head(task).items()}
     members["metadata"] = form.plain(_metadata(task))
@@ -164,16 +207,25 @@ async def _result(hub: Hub, task: TaskRecord, form: Form) -> dict[str, bytes]:
 async def _whole(hub: Hub, task: TaskRecord, split: Split, form: Form) -> dict[str, bytes]:
     """The one outcome of an input that was cut."""
     if task.outcome is not None:
-        piece = int(str(task.outcome.metadata["piece"]))
-        return _error(await hub.splits.failure(split, piece, stored(task.task_id, task.outcome)), form)
-    found = await hub.directory.find(*f"{task.servable}@{task.version}".split("/", 1))
-    pieces = [stored(task.task_id, outcome) async for outcome in _outcomes(hub, task) if outcome]
+        return _error(await _failure_of_a_piece(hub, task, split, task.outcome), form)
     try:
-        outcome, site = await hub.splits.joined(task.task_id, found.method(task.method), split, pieces)
+        outcome, site = await _joined(hub, task, split)
     except ServableFailed as error:  # each piece has succeeded; that they do not fit only shows here
         return {"status": form.plain("failed"), **_error(error, form)}
     metadata = outcomes.run_metadata(outcome, site, task.version, _duration_ms(task)) | split_metadata(split)
     return {"output": form.value(outcome.body), "metadata": form.plain(metadata)}
+
+
+async def _failure_of_a_piece(hub: Hub, task: TaskRecord, split: Split, outcome: TaskOutcome) -> DLHubError:
+    piece = int(str(outcome.metadata["piece"]))
+    return await hub.splits.failure(split, piece, stored(task.task_id, outcome))
+
+
+async def _joined(hub: Hub, task: TaskRecord, split: Split) -> Answered:
+    """All pieces of an output. Raises ServableFailed when they do not fit together."""
+    found = await hub.directory.find(*f"{task.servable}@{task.version}".split("/", 1))
+    pieces = [stored(task.task_id, outcome) async for outcome in _outcomes(hub, task) if outcome]
+    return await hub.splits.joined(task.task_id, found.method(task.method), split, pieces)
 
 
 def _duration_ms(task: TaskRecord) -> float:

@@ -69,7 +69,7 @@ async def test_tokens_are_listed_and_revoked(stack: Stack) -> None:
     ("scope", "method", "path"),
     [
         ("run", "POST", "/api/v1/servables"),
-        ("run", "PUT", f"/api/v1/blobs/{'0' * 64}"),
+        ("tokens", "PUT", f"/api/v1/blobs/{'0' * 64}"),
         ("run", "DELETE", "/api/v1/builds/b1"),
         ("run", "PUT", "/api/v1/servables/ada/noop/deployments"),
         ("run", "POST", "/api/v1/dead-letters/r1/requeue"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dlhub_types import compile_argument
+from dlhub_types.leaves import FILE_FORMS
 from proto_msgs.description import Argument
 from proto_msgs.errors import InputMismatch
 
@@ -100,7 +101,7 @@ def test_nan_is_read_from_json():
         ("string", b"x", "declared as string, but the bytes b'x' came"),
         ("datetime", "2026-11-03", "declared as datetime, but the str '2026-11-03' came"),
         ("timedelta", 3, "declared as timedelta, but the int 3 came"),
-        ("file", 3, "declared as file: bytes, or a dict with a 'url', but the int 3 came"),
+        ("file", 3, f"declared as {FILE_FORMS}, but the int 3 came"),
         (FLOATS, [1.0, "x"], "inputs[1]: declared as float, but the str 'x' came"),
         (FLOATS, {}, "inputs: declared as list of float, but an empty dict came"),
         (FLOATS, np.float64(3), "inputs: declared as list of float, but the float64 np.float64(3.0) came"),
@@ -135,7 +136,7 @@ def test_what_does_not_fit_is_named(declared, value, message):
         ("datetime", 3, "declared as datetime (ISO 8601 text), but the int 3 came"),
         ("timedelta", "1 s", "declared as timedelta, but the str '1 s' came"),
         ("timedelta", 1e300, "declared as timedelta (seconds), but the float 1e+300 came"),
-        ("file", "***", "declared as file: base64 text, or a dict with a 'url', but the str '***' came"),
+        ("file", "***", f"{FILE_FORMS.replace('bytes', 'base64 text')}, but the str '***' came"),
         ("file", "é", "declared as file: base64 text"),
     ],
 )
