@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from proto_msgs import worker
 
 _MAX_MESSAGE_CHARACTERS = 8 * 1024
 _MAX_TRACEBACK_CHARACTERS = 32 * 1024
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _OUR_FOLDER = str(Path(__file__).parent)
 
 
@@ -79,5 +81,5 @@ def shortened(text: str, limit: int) -> str:
 
 
 def _sound(text: str) -> str:
-    """Text that can be encoded whatever it holds."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Text that can be encoded whatever it holds, without the colours that some frameworks give it."""
+    return _COLOUR.sub("", text).encode("utf-8", "backslashreplace").decode()

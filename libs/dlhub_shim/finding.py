@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
@@ -92,9 +93,23 @@ def loaded(load: Callable[[], Any], path: Path) -> Any:
         hint = _SCRIPT_HINT if "__main__" in str(error) else ""
         raise LoadError(f"{path.name} refers to code that is not there: {error}{hint}") from error
     except Exception as error:  # whatever frameworks, and a model's own code, raise
-        raise LoadError(f"reading {path.name}{_size(path)} raised {brief(error)}") from error
+        raise _unreadable(path, error) from error
     except SystemExit as error:
-        raise LoadError(f"reading {path.name} raised {brief(error)}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> LoadError:
+    said = brief(error).replace(str(path), path.name)  # where it lies on this machine helps nobody
+    return LoadError(f"reading {path.name}{_size(path)} raised {said}")
+
+
+def check_archive(path: Path, what: str) -> None:
+    """Refuse a file that is no whole zip archive, of which frameworks say odd things."""
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise LoadError(
+            f"{path.name}{_size(path)} is no {what}, or not all of one: these are zip archives, and it has "
+            "no directory at its end"
+        )
 
 
 def unpickled(path: Path) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional
 
+from dlhub_shim.casting import as_array
+
 Convert = Callable[[Any], Any]
 Declared = Dict[str, Any]
 
@@ -38,9 +40,9 @@ def _array(declared: Declared) -> Convert:
             import numpy
         except ImportError:
             return value
-        if not isinstance(value, numpy.ndarray):
+        if explicit is None and not isinstance(value, numpy.ndarray):
             return numpy.array(value, dtype=dtype)
-        return value if explicit is None else value.astype(explicit, copy=False)
+        return as_array(value, explicit, "the input")
 
     return convert
 

@@ -64,6 +64,8 @@ class Vectorised:
         return _cut(self._call(_joined(inputs), parameters), ends)
 
     def _stacked(self, inputs: List[Any]) -> Any:
+        if self._by_position and isinstance(inputs[0], dict):
+            return {key: _stack([one[key] for one in inputs]) for key in inputs[0]}
         if self._by_position:
             return tuple(_stack(list(members)) for members in zip(*inputs))
         return _stack(inputs)
