@@ -68,6 +68,8 @@ class Reconciler:
         self._look = asyncio.Event()
         self._look_at_backlog_at = 0.0
         self._allotting = False
+        self._starting = 0
+        """Replicas of all versions that were starting when the site was shared out last."""
         self._draining = False
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[], None] = lambda: None
@@ -172,15 +174,20 @@ class Reconciler:
             served.intake.capacity_changed()
             if serving.fleet.size < served.size:
                 self._replica_went(serving)
+            elif self._starting >= self._site_file.limits.max_starting:
+                self._allot_soon()  # one of those that were starting is ready, and the next may begin
         self.on_change()
 
     def _replica_went(self, serving: Serving) -> None:
-        loop = asyncio.get_running_loop()
         if not serving.fleet.ready:
-            self._look_at_backlog_at = min(self._look_at_backlog_at, loop.time() + LAST_LOOK_S)
+            now = asyncio.get_running_loop().time()
+            self._look_at_backlog_at = min(self._look_at_backlog_at, now + LAST_LOOK_S)
+        self._allot_soon()  # what one version gave up another may wait for
+
+    def _allot_soon(self) -> None:
         if not self._allotting:
             self._allotting = True
-            loop.call_soon(self.allot)  # what one version gave up another may wait for
+            asyncio.get_running_loop().call_soon(self.allot)
 
     async def tick_forever(self) -> None:
         """Deadlines, silence, scaling; a few times a second."""
@@ -215,15 +222,19 @@ class Reconciler:
         servings = {version_id: served.serving for version_id, served in self.served.items()}
         claims = [serving.scaler.claim() for serving in servings.values()]
         granted = shares(claims, self._room)
-        free = self._room
+        free, may_start = self._room, self._site_file.limits.max_starting - self._starting_now()
         for claim in claims:
             free = free.without(claim.resources, servings[claim.version_id].fleet.size)
         for claim in sorted(claims, key=lambda claim: claim.have):
             count = granted[claim.version_id]
-            room = free.count(claim.resources, count - claim.have)
+            room = min(free.count(claim.resources, count - claim.have), max(0, may_start))
             started = servings[claim.version_id].scaler.settle(count, room)
-            free = free.without(claim.resources, started)
+            free, may_start = free.without(claim.resources, started), may_start - started
             self.served[claim.version_id].size = servings[claim.version_id].fleet.size
+        self._starting = self._starting_now()
+
+    def _starting_now(self) -> int:
+        return sum(served.serving.fleet.starting for served in self.served.values())
 
     async def _let_go(self, version_id: str) -> None:
         """Stop serving a version; what it has not done goes back to the queues."""

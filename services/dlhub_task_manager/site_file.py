@@ -29,6 +29,8 @@ class Limits(_Table):
     """Replicas of all versions together."""
     max_replicas_per_version: int = Field(default=4, ge=1)
     """Unless a deployment says otherwise."""
+    max_starting: int = Field(default=16, ge=1)
+    """Replicas that start at the same time; more on one machine only keep each other from getting ready."""
     cores: float | None = Field(default=None, gt=0)
     """What replicas may claim together (one each, unless the servable's description says otherwise).
     None: what the task manager's machine has. More than that suits models that mostly wait."""

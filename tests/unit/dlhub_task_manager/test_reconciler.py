@@ -160,6 +160,25 @@ async def test_a_minimum_is_kept_warm_without_being_wanted(world: World) -> None
     await world.until(lambda: len(world.serving(record).fleet.replicas) == 2)
 
 
+async def test_only_so_many_replicas_start_at_the_same_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = world.reconciler._site_file.limits.model_copy(update={"max_starting": 1})
+    world.reconciler._site_file = world.reconciler._site_file.model_copy(update={"limits": limits})
+    record = world.wish(min_replicas=2)
+    other = world.wish(min_replicas=1)
+    await world.until_starting(record)
+    fleets = [world.serving(record).fleet]
+    for _ in range(20):
+        world.reconciler.allot()
+    await world.until(lambda: other.version_id in world.reconciler.served)
+    fleets.append(world.serving(other).fleet)
+    assert sum(fleet.size for fleet in fleets) == 1
+    monkeypatch.setattr(module, "TICK_S", 60)  # readiness alone starts the next
+    await world.until_ready(record)
+    await world.until(lambda: sum(fleet.size for fleet in fleets) == 2)
+
+
 async def test_waiting_tasks_wake_a_version(world: World) -> None:
     record = world.wish(pending=True)
     await world.until_starting(record)
