@@ -15,13 +15,13 @@ from typing import Any
 
 import msgpack
 
+from dlhub_build.examples import example_payload
 from dlhub_build.folders import write_atomically
 from dlhub_build.processes import Command, Finished, run
 from dlhub_build.uv import SEARCH_PATH, Uv, scrubbed_environment
 from dlhub_build.venv import EnvironmentPaths
-from dlhub_types import compile_argument
 from proto_msgs import codec
-from proto_msgs.description import Description, Example, Method
+from proto_msgs.description import Description, Method
 from proto_msgs.environment import Environment
 from proto_msgs.errors import BuildFailed, InputMismatch
 
@@ -65,26 +65,25 @@ class SmokeTest:
                  self.description.model_dump_json())  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _examples(self) -> dict[str, tuple[Method, Example]]:
+    def _examples(self) -> dict[str, Method]:
+        """The methods that have one."""
         methods = self.description.servable.methods
-        return {name: (method, method.example) for name, method in methods.items() if method.example}
+        return {name: method for name, method in methods.items() if method.example}
 
     async def _run_all(self) -> None:
         examples = self._examples()
         if not examples:
             await self._call("run", b"")
-        for name, (method, example) in examples.items():
-            await self._call(name, self._payload(name, method, example))
+        for name, method in examples.items():
+            await self._call(name, self._payload(name, method))
 
-    def _payload(self, name: str, method: Method, example: Example) -> bytes:
+    def _payload(self, name: str, method: Method) -> bytes:
         try:
-            checker = compile_argument(method.input)
-            inputs = checker.from_json(example.inputs, f"servable.methods.{name}.example.inputs")
+            return example_payload(name, method) or b""
         except InputMismatch as error:
             raise self.uv.report.failure(
                 f"The example does not fit the declared input: {error.message}"
             ) from error
-        return codec.pack({"inputs": inputs, "parameters": example.parameters})
 
     async def _call(self, method: str, payload: bytes) -> None:
         report = self.uv.report

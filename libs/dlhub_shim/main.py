@@ -23,6 +23,7 @@ from dlhub_shim import surroundings
 from dlhub_shim.capture import Capture
 from dlhub_shim.complaints import LoadError
 from dlhub_shim.loaders import Method, load_methods
+from dlhub_shim.warm_up import EXAMPLES, warm_up
 
 
 def main(arguments: List[str]) -> int:
@@ -44,7 +45,12 @@ def main(arguments: List[str]) -> int:
     # Not at the top: a single call needs no pyzmq.
     from dlhub_shim.loop import Replica
 
-    return Replica(options.endpoint, options.replica, options.beat_s, capture, folder).serve(load)
+    def load_warm() -> Dict[str, Method]:
+        methods = load()
+        warm_up(methods, description.with_name(EXAMPLES))
+        return methods
+
+    return Replica(options.endpoint, options.replica, options.beat_s, capture, folder).serve(load_warm)
 
 
 def _parser() -> argparse.ArgumentParser:

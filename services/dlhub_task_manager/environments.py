@@ -10,8 +10,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlhub_build.examples import write_examples
 from dlhub_build.venv import materialise
 from dlhub_runtime.blobs import BlobStore
+from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.choice import Needs, make_executor
 from dlhub_task_manager.executors.command import WorkerCommand
@@ -85,6 +87,7 @@ def _make_home(version: VersionRecord, home: Path) -> None:
     for folder in [path for path in home.iterdir() if path.is_dir()]:
         clear(folder)
     (home / "dlhub.json").write_text(version.description.model_dump_json())
+    write_examples(version.description, home / EXAMPLES)
     label = {"servable": version.servable, "version": version.number}
     (home / LABEL).write_text(json.dumps(label))
     left = [path for path in home.iterdir() if path.is_dir() and path.name != BLOCKS]
