@@ -45,7 +45,8 @@ class _Combining:
 
     def _lists(self, values: Sequence[Any], path: str) -> Any:
         arrays = [_as_array(value) for value in values]
-        if all(array is not None for array in arrays):
+        shapes = {None if array is None else array.shape for array in arrays}
+        if len(shapes) == 1 and None not in shapes:
             return self._numbers(arrays, path, as_lists=True)
         self._same(
             [len(value) if isinstance(value, list | tuple) else None for value in values], values, path

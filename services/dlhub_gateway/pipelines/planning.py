@@ -212,7 +212,7 @@ def check_names(names: Sequence[str], layers: Layers) -> None:
     """Raises InputMismatch for two steps of one name, and for parameters of a step that there is not."""
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise InputMismatch(f"two steps have the name {twice!r}; give each a `name` of its own")
+        raise InputMismatch(f"steps: two have the name {twice!r}; give each a `name` of its own")
     for layer in layers:
         unknown = next((name for name in layer.values if name not in names), None)
         if unknown is not None:

@@ -94,6 +94,7 @@ class FakeCatalog:
             tasks.ListTasks: self.list_tasks,
             tasks.GetMapItems: self.map_items,
             tasks.CancelTask: lambda r: self.end_task(r.task_id, "cancelled"),
+            tasks.StartRuns: self.start_runs,
             tasks.DeleteTask: self.delete_task,
             idempotency.BeginKey: self.begin_key,
             idempotency.EndKey: self.end_key,
@@ -237,6 +238,13 @@ class FakeCatalog:
         self.tasks[task_id] = task.model_copy(update={"status": status, "finished_at": NOW, **changes})
         return self.tasks[task_id]
 
+    def start_runs(self, request: tasks.StartRuns) -> Message:
+        waiting = [self.tasks.get(run_id.partition(":")[0]) for run_id in request.run_ids]
+        pairs = zip(request.run_ids, waiting, strict=True)
+        return tasks.Startable(
+            skip=tuple(run_id for run_id, task in pairs if task is None or task.finished_at is not None)
+        )
+
     def delete_task(self, request: tasks.DeleteTask) -> Message:
         del self.tasks[request.task_id]
         return Done()
@@ -261,7 +269,10 @@ class FakeCatalog:
         if task_id not in self.tasks or self.answer_keys[task_id] != batch.answer_key:
             return None
         kept = tasks.TaskOutcome(
-            ok=outcome.ok, body=outcome.body, blob=outcome.blob, metadata={"site": batch.site}
+            ok=outcome.ok,
+            body=outcome.body,
+            blob=outcome.blob,
+            metadata={"site": batch.site, **({"steps": outcome.steps} if outcome.steps else {})},
         )
         if not index:
             self.end_task(task_id, "succeeded" if outcome.ok else "failed", outcome=kept)
@@ -331,12 +342,13 @@ def _token_record(token_id: str, who: Principal) -> accounts.TokenRecord:
 
 def _published(servable: str, number: int, request: servables.PublishVersion) -> servables.VersionRecord:
     owner, _, name = servable.partition("/")
+    at_once = request.description.servable.type == "Pipeline"
     return servables.VersionRecord(
         version_id=f"{name}-{number}",
         servable=servable,
         number=number,
-        status="building",
-        build_id=f"build-{name}-{number}",
+        status="ready" if at_once else "building",
+        build_id="" if at_once else f"build-{name}-{number}",
         access=Access(owner=f"{owner}@local", visible_to=request.description.dlhub.visible_to),
         description=request.description,
         archive=request.archive,

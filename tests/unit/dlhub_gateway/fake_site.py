@@ -26,6 +26,8 @@ class FakeSite:
     def __init__(self, transport: Callable[[str], Transport], model: Model, name: str = "lab") -> None:
         self.bus = Bus(transport(f"tm-{name}"), origin=name)
         self.model = model
+        self.models: dict[str, Model] = {}
+        """By version; `model` is that of all others."""
         self.name = name
         self.batches: list[RunBatch] = []
         self.answering = asyncio.Event()
@@ -96,7 +98,7 @@ class FakeSite:
             site=self.name,
             version_id=batch.version_id,
             answer_key=self.answer_key or batch.answer_key,
-            outcomes=tuple(self._outcome(batch.method, run) for run in batch.runs),
+            outcomes=tuple(self._outcome(batch, run) for run in batch.runs),
         )
         if batch.lane is Lane.INTERACTIVE:
             key = reply_key(self.name, batch.reply_to)
@@ -106,14 +108,15 @@ class FakeSite:
         with suppress(Unavailable):  # the connection is lost, or the gateway's: nobody waits
             await self.bus.transport.publish(Exchange.RESULTS, key, envelope)
 
-    def _outcome(self, method: str, run: Run) -> Outcome:
+    def _outcome(self, batch: RunBatch, run: Run) -> Outcome:
         started = time.monotonic()
+        method, model = batch.method, self.models.get(batch.version_id, self.model)
         try:
             asked = codec.unpack(run.payload) if run.blob is None else run.blob
             output = (
-                self.model(method, asked, {})
+                model(method, asked, {})
                 if isinstance(asked, BlobRef)
-                else self.model(method, asked["inputs"], asked["parameters"])
+                else model(method, asked["inputs"], asked["parameters"])
             )
         except Exception as error:
             failure = {
