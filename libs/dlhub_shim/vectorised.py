@@ -28,20 +28,14 @@ class Mismatch(ValueError):
     """An output that does not have an entry for each input."""
 
 
-class Vectorised:
-    """A method that takes the inputs of many runs in one call."""
+class Joining:
+    """How the inputs of many runs become those of one call, and its output theirs."""
 
-    def __init__(
-        self, call: Call, declared_input: Declared, convert: Optional[Convert], unpack: bool = False
-    ) -> None:
-        self._call = call
+    def __init__(self, declared_input: Declared, convert: Optional[Convert], unpack: bool = False) -> None:
         # A list of positional arguments has no axis of free length, whatever is declared.
         self._joins = _has_free_axis(declared_input) and not (unpack and declared_input["type"] == "list")
         self._by_position = unpack
         self._convert = convert
-
-    def __call__(self, inputs: Any, parameters: Dict[str, Any]) -> Any:
-        return self.call([self.convert(inputs)], parameters)[0]
 
     def convert(self, inputs: Any) -> Any:
         """One run's inputs in the form that their declaration promises the model."""
@@ -53,15 +47,19 @@ class Vectorised:
             return None
         return _kind(inputs, self._joins)
 
-    def call(self, inputs: List[Any], parameters: Dict[str, Any]) -> List[Any]:
-        """An output for each of the inputs, which are of one kind. Raises Mismatch."""
+    def together(self, inputs: List[Any]) -> Any:
+        """What the method is called with for these inputs, which are of one kind."""
         if not self._joins:
-            stacked = self._stacked(inputs)
-            return _entries(self._call(stacked, parameters), len(inputs))
+            return self._stacked(inputs)
+        return inputs[0] if len(inputs) == 1 else _joined(inputs)
+
+    def apart(self, output: Any, inputs: List[Any]) -> List[Any]:
+        """The part of the call's output that belongs to each of the inputs. Raises Mismatch."""
+        if not self._joins:
+            return _entries(output, len(inputs))
         if len(inputs) == 1:
-            return [self._call(inputs[0], parameters)]
-        ends = list(itertools.accumulate(_length(one) or 0 for one in inputs))
-        return _cut(self._call(_joined(inputs), parameters), ends)
+            return [output]
+        return _cut(output, list(itertools.accumulate(_length(one) or 0 for one in inputs)))
 
     def _stacked(self, inputs: List[Any]) -> Any:
         if self._by_position and isinstance(inputs[0], dict):
@@ -69,6 +67,23 @@ class Vectorised:
         if self._by_position:
             return tuple(_stack(list(members)) for members in zip(*inputs))
         return _stack(inputs)
+
+
+class Vectorised(Joining):
+    """A method that takes the inputs of many runs in one call."""
+
+    def __init__(
+        self, call: Call, declared_input: Declared, convert: Optional[Convert], unpack: bool = False
+    ) -> None:
+        super().__init__(declared_input, convert, unpack)
+        self._call = call
+
+    def __call__(self, inputs: Any, parameters: Dict[str, Any]) -> Any:
+        return self.call([self.convert(inputs)], parameters)[0]
+
+    def call(self, inputs: List[Any], parameters: Dict[str, Any]) -> List[Any]:
+        """An output for each of the inputs, which are of one kind. Raises Mismatch."""
+        return self.apart(self._call(self.together(inputs), parameters), inputs)
 
 
 def _has_free_axis(declared: Declared) -> bool:

@@ -18,7 +18,7 @@ _FILE = "saved_model.pb"
 
 def load(folder: Path, description: Declared) -> FunctionOf:
     """One SavedModel; `run` is serving_default, unless method_details.signature says another."""
-    path = _folder_of(folder, description)
+    path = saved_model_folder(folder, description)
     tensorflow = framework("tensorflow", path)
     tensorflow.get_logger().setLevel("ERROR")
     model = loaded(lambda: tensorflow.saved_model.load(str(path)), path)
@@ -29,7 +29,8 @@ def load(folder: Path, description: Declared) -> FunctionOf:
     return function_of
 
 
-def _folder_of(folder: Path, description: Declared) -> Path:
+def saved_model_folder(folder: Path, description: Declared) -> Path:
+    """The folder that holds saved_model.pb. Raises LoadError."""
     files = (description.get("dlhub") or {}).get("files") or {}
     if not files.get("model"):  # the original's descriptions list all files, and name none
         found = [str(name) for name in files.get("other") or () if Path(name).name == _FILE]
@@ -40,12 +41,7 @@ def _folder_of(folder: Path, description: Declared) -> Path:
 
 
 def _signature_function(tensorflow: Any, model: Any, name: str, method: Declared) -> Function:
-    details, where = details_of(name, method)
-    key = details.get("signature") or (_DEFAULT if name == "run" else name)
-    if key not in model.signatures:
-        there = listed(list(model.signatures))
-        raise LoadError(f"{where}.signature is {key!r}, but the SavedModel has the signatures {there}")
-    signature = model.signatures[key]
+    signature = model.signatures[signature_key(name, method, list(model.signatures))]
     specs = signature.structured_input_signature[1]
     ports = [Port(one, numpy_dtype(spec.dtype.as_numpy_dtype), _shape(spec)) for one, spec in specs.items()]
 
@@ -57,6 +53,16 @@ def _signature_function(tensorflow: Any, model: Any, name: str, method: Declared
         return {one: plain(tensor) for one, tensor in signature(**given).items()}
 
     return function_on(run, name, method, ports, list(signature.structured_outputs), ordered=False)
+
+
+def signature_key(name: str, method: Declared, signatures: List[str]) -> str:
+    """The signature that is a method, of those that the SavedModel has. Raises LoadError."""
+    details, where = details_of(name, method)
+    key = details.get("signature") or (_DEFAULT if name == "run" else name)
+    if key not in signatures:
+        there = listed(signatures)
+        raise LoadError(f"{where}.signature is {key!r}, but the SavedModel has the signatures {there}")
+    return str(key)
 
 
 def _shape(spec: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from dlhub_shim.casting import as_array
 from dlhub_shim.complaints import InputMismatch
 from dlhub_shim.finding import Function, details_of
-from dlhub_shim.named import Side, arranged, named_output
+from dlhub_shim.named import Arrange, Name, Side, arranged, named_output
 
 Declared = Dict[str, Any]
 Shape = Tuple[Optional[int], ...]
@@ -82,6 +82,22 @@ def function_on(
     `ordered`: the model's inputs and outputs have an order, so that others' names may be put in that order.
     Raises LoadError where the names of the description are not those of the model.
     """
+    take, name_output = both_sides(name, method, ports, outputs, ordered)
+
+    def function(inputs: Any, **parameters: Any) -> Any:
+        return name_output(run(take(inputs), parameters))
+
+    return function
+
+
+def both_sides(
+    name: str,
+    method: Declared,
+    ports: Sequence[Port],
+    outputs: Optional[Sequence[str]],
+    ordered: bool = True,
+) -> Tuple[Arrange, Name]:
+    """From inputs to what the model takes, in its own order; and from what it gives to the output."""
     details, where = details_of(name, method)
     method_field = where[: -len(".method_details")]
     own = [port.name for port in ports]
@@ -89,10 +105,9 @@ def function_on(
     given = Side(
         method.get("output") or {}, details.get("outputs"), outputs, f"{method_field}.output", ordered
     )
-    arrange, name_output = arranged(taken), named_output(given)
+    arrange = arranged(taken)
 
-    def function(inputs: Any, **parameters: Any) -> Any:
-        values = [port.fit(value) for port, value in zip(ports, arrange(inputs))]
-        return name_output(run(values, parameters))
+    def take(inputs: Any) -> List[Any]:
+        return [port.fit(value) for port, value in zip(ports, arrange(inputs))]
 
-    return function
+    return take, named_output(given)
