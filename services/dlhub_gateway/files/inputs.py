@@ -7,8 +7,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgpack
-
 from dlhub_gateway.files.fetching import Fetcher
 from dlhub_gateway.files.references import Reference, references_in, replaced
 from dlhub_gateway.methods import CompiledMethod
@@ -16,8 +14,10 @@ from dlhub_gateway.parcels import Kept, Payload
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs.arguments import Argument
 from proto_msgs.blobs import BlobRef
-from proto_msgs.errors import InputMismatch, NotFound
+from proto_msgs.errors import InputMismatch, NotFound, TooLarge
 
+_MARKS = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+"""MessagePack's marks of bytes, and in how many bytes their number follows."""
 _TOKEN_BYTES = 32
 _BEFORE_TOKEN = b"\xc4" + bytes((_TOKEN_BYTES,))
 """How MessagePack begins so many bytes."""
@@ -90,6 +90,14 @@ class FileInputs:
         return await self._store.get(piece.sha256) if isinstance(piece, BlobRef) else piece
 
 
+def _head_of_bytes(count: int) -> bytes:
+    """How MessagePack begins so many bytes. Raises TooLarge beyond 32 bits."""
+    for mark, width in _MARKS.items():
+        if count < 1 << (8 * width):
+            return bytes((mark,)) + count.to_bytes(width, "big")
+    raise TooLarge(f"inputs: a file of {count:,} bytes came; {2**32 - 1:,} are the most that can be carried")
+
+
 def _pieces(
     method: CompiledMethod, value: Any, parameters: bytes, blobs: Sequence[BlobRef]
 ) -> list[bytes | BlobRef]:
@@ -103,5 +111,5 @@ def _pieces(
     pieces: list[bytes | BlobRef] = []
     for token, blob in zip(tokens, blobs, strict=True):
         before, _, packed = packed.partition(_BEFORE_TOKEN + token)
-        pieces += (before + msgpack.Packer().pack_bin_header(blob.size_bytes), blob)
+        pieces += (before + _head_of_bytes(blob.size_bytes), blob)
     return [*pieces, packed]
