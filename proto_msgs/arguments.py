@@ -39,7 +39,7 @@ def _checked_length(value: Any) -> Any:
 
 
 Length = Annotated[Annotated[int, Field(ge=0)] | Symbol | None, BeforeValidator(_checked_length)]
-Limit = int | float
+Limit = int | Annotated[float, Field(allow_inf_nan=False)]
 Choice = Annotated[int, Field(strict=True)] | Annotated[str, Field(strict=True)]
 
 OWN_FIELDS: dict[str, tuple[str, ...]] = {

@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints
 from proto_msgs.arguments import Argument, ArgumentType, Block, is_free
 from proto_msgs.datacite import Creator, DataCite, Title
 from proto_msgs.methods import Example, Method, MethodDetails
+from proto_msgs.original.changes import Change
 from proto_msgs.servable_block import (
     Combine,
     Framework,
@@ -30,6 +31,7 @@ from proto_msgs.servable_block import (
 __all__ = [
     "Argument",
     "ArgumentType",
+    "Change",
     "Combine",
     "Creator",
     "DLHub",
@@ -79,6 +81,8 @@ class DLHub(Block):
     sources: dict[str, str] = Field(default_factory=dict, exclude_if=not_)
     """Where a generated field was read: JSON pointer of the field (`/datacite/titles`) to the source
     (`CITATION.cff`, `iris.pkl`, `git`)."""
+    converted: tuple[Change, ...] = Field(default=(), exclude_if=not_)
+    """What was changed when a document of the original DLHub was read."""
 
 
 class Description(Block):

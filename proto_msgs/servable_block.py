@@ -49,7 +49,7 @@ class Performance(Block):
     """Name of the data set or benchmark."""
     metric: str
     """Such as `accuracy` or `mean absolute error`."""
-    value: float
+    value: Annotated[float, Field(allow_inf_nan=False)]
     units: str | None = None
     split: str | None = None
     """Part of the data, such as `test`, or how it was split."""

@@ -106,6 +106,7 @@ class _Build:
         self._step_s: dict[str, float] = {}
 
     async def run(self) -> Built:
+        self._tell_conversion()
         async with self._step("extract"):
             files_dir = await ensure_files(self._request.archive, self._store, self._uv)
             self._report.hide(f"{files_dir}/")
@@ -119,6 +120,15 @@ class _Build:
         async with self._step("smoke test"):
             tested = await SmokeTest(self._request.description, environment, paths, self._uv).run()
         return Built(environment, paths, str(interpreter), tested, self._step_s)
+
+    def _tell_conversion(self) -> None:
+        """A document of the original DLHub was not published as it came; its author should know."""
+        changes = self._request.description.dlhub.converted
+        if changes:
+            self._report.step("description")
+            self._report.line("The description is one of the original DLHub; this was changed:")
+        for change in changes:
+            self._report.line(str(change))
 
     @asynccontextmanager
     async def _step(self, name: str) -> AsyncIterator[None]:

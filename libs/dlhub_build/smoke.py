@@ -17,6 +17,7 @@ import msgpack
 
 from dlhub_build.examples import example_payload
 from dlhub_build.folders import write_atomically
+from dlhub_build.outputs import check_output
 from dlhub_build.processes import Command, Finished, run
 from dlhub_build.uv import SEARCH_PATH, Uv, scrubbed_environment
 from dlhub_build.venv import EnvironmentPaths
@@ -35,6 +36,7 @@ class Outcome:
     failure: dict[str, str] | None
     seconds: float
     """Of the call; of loading when nothing was called."""
+    output: Any = None
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,21 @@ class SmokeTest:
     async def _run_all(self) -> None:
         examples = self._examples()
         if not examples:
-            await self._call("run", b"")
+            await self.call("run", b"")
         for name, method in examples.items():
-            await self._call(name, self._payload(name, method))
+            outcome = await self.call(name, self._payload(name, method))
+            self._check_output(name, method, outcome.output)
+
+    def _check_output(self, name: str, method: Method, output: Any) -> None:
+        try:
+            line = check_output(name, method, output)
+        except InputMismatch as error:
+            raise self.uv.report.failure(
+                f"Method {name!r}: what the example gives does not fit servable.methods.{name}.output: "
+                f"{error.message}. Correct the declaration, or the model."
+            ) from error
+        if line:
+            self.uv.report.line(line)
 
     def _payload(self, name: str, method: Method) -> bytes:
         try:
@@ -85,9 +99,10 @@ class SmokeTest:
                 f"The example does not fit the declared input: {error.message}"
             ) from error
 
-    async def _call(self, method: str, payload: bytes) -> None:
+    async def call(self, method: str, payload: bytes) -> Outcome:
+        """Call a method, or load the model where there is no payload. Raises BuildFailed."""
         report = self.uv.report
-        report.line(f"Running the example of {method!r}." if payload else "Loading the model.")
+        report.line(f"Running {method!r}." if payload else "Loading the model.")
         folder = self.uv.work / f"smoke-{secrets.token_hex(4)}"
         command = await asyncio.to_thread(self._command, folder, method, payload)
         try:
@@ -108,6 +123,7 @@ class SmokeTest:
         for line in (_printed(folder, "stdout") + _printed(folder, "stderr")).splitlines():
             report.line(line)
         report.line(f"{'It ran' if payload else 'It loaded'} in {outcome.seconds:.2f} s.")
+        return outcome
 
     def _command(self, folder: Path, method: str, payload: bytes) -> Command:
         folder.mkdir()
@@ -143,7 +159,8 @@ def _outcome(path: Path) -> Outcome | None:
     try:
         frame: Any = msgpack.unpackb(path.read_bytes())
         _, succeeded, body, seconds = frame[:4]
-        return Outcome(None if succeeded else codec.unpack(body), seconds)
+        found = codec.unpack(body)
+        return Outcome(None, seconds, found) if succeeded else Outcome(found, seconds)
     except (OSError, ValueError, TypeError, msgpack.UnpackException):
         return None
 

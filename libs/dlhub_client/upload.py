@@ -106,18 +106,9 @@ def _without_comments(value: Any) -> Any:
 
 def check_description(document: Any, where: str) -> None:
     """Raises Malformed naming each wrong field."""
-    from pydantic import ValidationError
+    from dlhub_types.documents import read_document  # here, as its models take long to build
 
-    from proto_msgs.description import Description  # here, as its models take long to build
-
-    try:
-        Description.model_validate(document)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        )
-        raise Malformed(f"{where} is not a valid description: {wrong}") from error
+    read_document(document, where)
 
 
 def _staged(model: Publishable, scratch: Path) -> Path:
@@ -154,7 +145,8 @@ def listed_files(document: Mapping[str, Any]) -> list[str]:
 
 def _modules(document: Mapping[str, Any]) -> Iterator[str]:
     """Where a described module would lie if it is the publisher's own: a file or a package."""
-    for method in document["servable"]["methods"].values():
+    methods = (document.get("servable") or {}).get("methods") or {}  # a pipeline has none
+    for method in methods.values():
         module = (method.get("method_details") or {}).get("module")
         if module:
             top = str(module).split(".")[0]

@@ -12,15 +12,39 @@ from dlhub_types.checkers import compile_argument
 from dlhub_types.method_checks import OutputCheck, ParameterChecks
 from proto_msgs.description import Description, Example, Method
 from proto_msgs.errors import InputMismatch
+from proto_msgs.servable_types import SERVABLE_TYPES
 
 
 def contradictions(description: Description) -> list[str]:
     """What does not fit, one text each, which begins with the path of the field."""
     return [
-        problem
-        for name, method in description.servable.methods.items()
-        for problem in _of_method(method, f"servable.methods.{name}")
+        *_of_files(description),
+        *_of_options(description),
+        *(
+            problem
+            for name, method in description.servable.methods.items()
+            for problem in _of_method(method, f"servable.methods.{name}")
+        ),
     ]
+
+
+def _of_files(description: Description) -> Iterator[str]:
+    facts = SERVABLE_TYPES[description.servable.type]
+    files = description.dlhub.files
+    if facts.needs_one_of and not any(files.get(name) for name in facts.needs_one_of):
+        name = facts.needs_one_of[0]
+        yield (
+            f"dlhub.files.{name} is missing; a servable of type {description.servable.type!r} needs it: "
+            f"{facts.files[name]}"
+        )
+
+
+def _of_options(description: Description) -> Iterator[str]:
+    known = SERVABLE_TYPES[description.servable.type].options
+    for name, value in description.servable.options.items():
+        values = known[name].values if name in known else ()
+        if values and value not in values:
+            yield f"servable.options.{name} is {value!r}; it can be {', '.join(map(repr, values))}"
 
 
 def _of_method(method: Method, path: str) -> Iterator[str]:

@@ -6,21 +6,22 @@ the description is small, and refused at once when it is not valid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
-from pydantic import ValidationError
 
 from dlhub_gateway import idempotency
 from dlhub_gateway.auth import Scope
-from dlhub_gateway.endpoint import answered, guarded, malformed
+from dlhub_gateway.endpoint import answered, guarded
 from dlhub_gateway.http_errors import UnsupportedType
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.idempotency import HEADER, Key
 from dlhub_gateway.negotiation import answer_form
+from dlhub_types.documents import read_document
 from proto_msgs.blobs import BlobRef
-from proto_msgs.description import Description
+from proto_msgs.description import Change, Description
 from proto_msgs.errors import Malformed, TooLarge
 from proto_msgs.identity import Principal
 from proto_msgs.servables import PublishedVersion, PublishVersion
@@ -61,10 +62,10 @@ async def _publish(hub: Hub, caller: Principal, upload: Upload, request: web.Req
     if description.servable.steps:
         description = await hub.pipelines.published(caller, description)
     wanted = PublishVersion(caller=caller, description=description, archive=upload.archive)
-    return _answer(await hub.ask(wanted), request)
+    return _answer(await hub.ask(wanted), upload.description.dlhub.converted, request)
 
 
-def _answer(published: PublishedVersion, request: web.Request) -> web.Response:
+def _answer(published: PublishedVersion, converted: Sequence[Change], request: web.Request) -> web.Response:
     built = published.build_id != ""
     location = f"/api/v1/builds/{published.build_id}"
     if not built:
@@ -78,6 +79,7 @@ def _answer(published: PublishedVersion, request: web.Request) -> web.Response:
             "version_id": published.version_id,
             "status": published.status,
             "location": location,
+            **({"converted": [change.model_dump() for change in converted]} if converted else {}),
         }
     )
     status = 200 if not published.created else 202 if built else 201
@@ -152,8 +154,7 @@ async def _store_archive(hub: Hub, part: MultipartReader | BodyPartReader) -> Bl
 def read_description(metadata: bytes) -> Description:
     """The checked dlhub.json. Raises Malformed that names each place where something is wrong."""
     try:
-        return Description.model_validate(orjson.loads(metadata))
+        document = orjson.loads(metadata)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"metadata: this is not JSON: {error}") from error
-    except ValidationError as error:
-        raise malformed(error, "metadata") from error
+    return read_document(document, "metadata")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dlhub_build.settings import BuildSettings
 from dlhub_build.uv import Uv
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs.blobs import BlobRef
-from proto_msgs.description import Description
+from proto_msgs.description import Change, Description
 from proto_msgs.errors import BuildFailed, NotFound
 
 STEPS = ["extract", "python", "lock", "wheels", "environment", "smoke test"]
@@ -65,6 +66,18 @@ async def test_an_archive_becomes_an_environment(
     assert built.tested == ("run",)
     assert built.environment.packages == {"inner": "1.0", "msgpack": "99.0", "pyzmq": "99.0"}
     assert str(settings.environments_dir) not in told.text
+
+
+async def test_what_was_changed_in_a_document_of_the_original_is_told(
+    model: Model, store: BlobStore, settings: BuildSettings, told: Any
+) -> None:
+    request = await model.request()
+    change = Change(path="/dlhub/type", what="left out", why="servable.type says more")
+    hub = request.description.dlhub.model_copy(update={"converted": (change,)})
+    described = request.description.model_copy(update={"dlhub": hub})
+    await build(replace(request, description=described), store, settings, told)
+    assert told.steps == ["description", *STEPS]
+    assert "/dlhub/type: left out, because servable.type says more" in told.lines
 
 
 async def test_the_lock_names_neither_index_nor_folder(

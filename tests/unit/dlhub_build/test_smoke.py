@@ -68,7 +68,8 @@ async def test_without_an_example_the_model_is_loaded_only(smoke: Any, told: Any
 
 async def test_the_example_runs_with_its_parameters(smoke: Any, told: Any) -> None:
     example = {"inputs": [1, 2.5], "parameters": {"scale": 2}}
-    assert await smoke("def run(x, scale): print('sum', sum(x) * scale)", example) == ("run",)
+    code = "def run(x, scale): print('sum', sum(x) * scale); return sum(x) * scale"
+    assert await smoke(code, example) == ("run",)
     assert "sum 7.0" in told.lines
 
 
@@ -94,6 +95,27 @@ async def test_an_output_that_cannot_be_encoded_fails(smoke: Any) -> None:
 async def test_an_example_that_does_not_fit_its_declaration_fails(smoke: Any) -> None:
     error = await failure(smoke("def run(x, scale): return 1", {"inputs": ["a"]}))
     assert "servable.methods.run.example.inputs" in error.message
+
+
+async def test_an_output_that_does_not_fit_its_declaration_fails(smoke: Any) -> None:
+    error = await failure(smoke("def run(x, scale): return [1.0]", {"inputs": [1]}))
+    assert "'run': what the example gives does not fit servable.methods.run.output" in error.message
+    assert "output: declared as float, but a list of 1 items came" in error.message
+
+
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        (3.0, "The output is that of the example."),
+        (3.1, "Note: output: 3.0, where the reference has 3.1."),
+    ],
+)
+async def test_an_output_is_held_against_the_examples_own(
+    smoke: Any, told: Any, expected: float, line: str
+) -> None:
+    example = {"inputs": [1, 2], "output": expected}
+    assert await smoke("def run(x, scale): return float(sum(x))", example) == ("run",)
+    assert line in told.lines
 
 
 async def test_a_process_that_ends_itself_fails(smoke: Any) -> None:

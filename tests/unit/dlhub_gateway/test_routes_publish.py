@@ -11,6 +11,7 @@ import orjson
 import pytest
 from unit.dlhub_gateway.conftest import Stack, StackOf, until
 from unit.dlhub_gateway.records import description
+from unit.proto_msgs.original.documents import EVERY
 
 PATH = "/api/v1/servables"
 METADATA = description("iron").model_dump_json().encode()
@@ -38,6 +39,27 @@ async def test_a_new_version_is_accepted_with_the_address_of_its_build(stack: St
     assert (body["servable"], body["version"], body["version_id"]) == ("ada/iron", 1, "iron-1")
     assert await stack.store.get(SHA256) == ARCHIVE
     assert stack.catalog.versions["iron-1"].archive.size_bytes == len(ARCHIVE)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "pipeline"])
+async def test_a_document_of_the_original_is_published_and_what_was_changed_is_told(
+    stack: Stack, name: str
+) -> None:
+    body = await stack.json("POST", PATH, status=202, data=both(orjson.dumps(EVERY[name])))
+
+    assert {"path": "/dlhub/type", "what": "left out", "why": "servable.type says more"} in body["converted"]
+    stored = stack.catalog.versions[body["version_id"]].description
+    assert [change.model_dump() for change in stored.dlhub.converted] == body["converted"]
+
+
+async def test_a_description_that_contradicts_itself_is_refused(stack: Stack) -> None:
+    run = {"input": {"type": "float"}, "output": {"type": "float"}, "example": {"inputs": "warm"}}
+    document = orjson.loads(METADATA)
+    document["servable"]["methods"]["run"] = run
+
+    body = await stack.json("POST", PATH, status=400, data=both(orjson.dumps(document)))
+
+    assert "servable.methods.run.example.inputs: declared as float, but the str 'warm' came" in body["detail"]
 
 
 async def test_the_parts_may_come_in_any_order(stack: Stack) -> None:

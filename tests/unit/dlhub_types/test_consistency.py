@@ -62,3 +62,29 @@ def test_what_contradicts_is_told_with_its_path(changes, message):
     import re
 
     assert [one for one in found(**changes) if re.search(message, one)]
+
+
+def of_type(kind, files, options):
+    document = {
+        "datacite": {"titles": [{"title": "Scale"}]},
+        "dlhub": {"name": "scale", "files": files},
+        "servable": {"type": kind, "options": options, "methods": {"run": RUN}},
+    }
+    return contradictions(Description.model_validate(document))
+
+
+def test_a_type_has_the_files_that_it_needs():
+    assert of_type("Keras Model", {"model": "m.keras"}, {}) == []
+    assert of_type("Python class method", {"model": "m.pkl"}, {}) == []
+    assert of_type("Python static method", {}, {}) == []
+    assert of_type("Keras Model", {"other": ["m.keras"]}, {}) == [
+        "dlhub.files.model is missing; a servable of type 'Keras Model' needs it: `.keras`, `.h5` or `.hdf5`; or "
+        "weights, beside `arch`"
+    ]
+
+
+def test_an_option_has_a_value_that_is_known():
+    assert of_type("Torch Model", {"model": "m.pt"}, {"format": "export", "more": 1}) == []
+    assert of_type("Torch Model", {"model": "m.pt"}, {"format": "onnx"}) == [
+        "servable.options.format is 'onnx'; it can be 'torchscript', 'export', 'state_dict', 'safetensors', 'pickle'"
+    ]

@@ -53,7 +53,7 @@ def test_the_name_of_an_item_type_is_short_for_the_type():
         ({"type": "ndarray", "item_type": "list"}, "needs the field"),
         ({"type": "ndarray", "item_type": "file"}, "an ndarray cannot hold items of type 'file'"),
         ({"type": "float", "minimum": 2, "maximum": 1}, "minimum 2 is above maximum 1"),
-        ({"type": "float", "minimum": float("nan"), "maximum": 1}, "no value would fit"),
+        ({"type": "float", "minimum": float("nan"), "maximum": 1}, "finite number"),
         ({"type": "ndarray", "minimum": 0}, "minimum and maximum are for arrays of numbers"),
         ({"type": "ndarray", "dtype": "bool", "minimum": 0}, "are for arrays of numbers"),
         ({"type": "ndarray", "item_type": {"type": "float", "minimum": 0}}, "belong beside its item_type"),
