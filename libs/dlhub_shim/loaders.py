@@ -13,8 +13,9 @@ from typing import Any, Callable, Dict
 
 from dlhub_shim.complaints import LoadError
 from dlhub_shim.inputs import converter
+from dlhub_shim.paths import with_files
 from dlhub_shim.unpacking import caller
-from dlhub_shim.vectorised import Vectorised
+from dlhub_shim.vectorised import Vectorised, joins
 
 Declared = Dict[str, Any]
 Function = Callable[..., Any]
@@ -55,7 +56,7 @@ def _method(function: Function, declared: Declared) -> Method:
     """`function` called as its description says: default parameters, converted inputs, unpacked, per item."""
     details = declared.get("method_details") or {}
     unpack = bool(details.get("unpack"))
-    call = caller(function, declared)
+    call = with_files(caller(function, declared), _given(declared), declared)
     if details.get("autobatch"):
         call = _per_item(call)
     defaults = declared.get("parameters") or {}
@@ -69,6 +70,21 @@ def _method(function: Function, declared: Declared) -> Method:
         return call(inputs if convert is None else convert(inputs), {**defaults, **parameters})
 
     return method
+
+
+def _given(declared: Declared) -> Declared:
+    """How what the function is called with is declared: the inputs, an item of them, or many of them."""
+    inputs = declared.get("input") or {}
+    details = declared.get("method_details") or {}
+    if details.get("autobatch"):
+        item = inputs.get("item_type") or {}
+        return item if isinstance(item, dict) else {"type": item}
+    if not declared.get("vectorised") or joins(inputs, bool(details.get("unpack"))):
+        return inputs
+    if details.get("unpack"):
+        elements = inputs.get("element_types") or ()
+        return {"type": "tuple", "element_types": [{"type": "list", "item_type": one} for one in elements]}
+    return {"type": "list", "item_type": inputs}
 
 
 def _with_defaults(call: Method, defaults: Dict[str, Any]) -> Method:

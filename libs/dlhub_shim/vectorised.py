@@ -32,8 +32,7 @@ class Joining:
     """How the inputs of many runs become those of one call, and its output theirs."""
 
     def __init__(self, declared_input: Declared, convert: Optional[Convert], unpack: bool = False) -> None:
-        # A list of positional arguments has no axis of free length, whatever is declared.
-        self._joins = _has_free_axis(declared_input) and not (unpack and declared_input["type"] == "list")
+        self._joins = joins(declared_input, unpack)
         self._by_position = unpack
         self._convert = convert
 
@@ -84,6 +83,12 @@ class Vectorised(Joining):
     def call(self, inputs: List[Any], parameters: Dict[str, Any]) -> List[Any]:
         """An output for each of the inputs, which are of one kind. Raises Mismatch."""
         return self.apart(self._call(self.together(inputs), parameters), inputs)
+
+
+def joins(declared_input: Declared, unpack: bool) -> bool:
+    """Whether inputs declared like this are joined, not stacked."""
+    # A list of positional arguments has no axis of free length, whatever is declared.
+    return _has_free_axis(declared_input) and not (unpack and declared_input["type"] == "list")
 
 
 def _has_free_axis(declared: Declared) -> bool:

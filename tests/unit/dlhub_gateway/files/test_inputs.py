@@ -91,7 +91,7 @@ async def test_a_blob_that_is_not_there_is_named(store: BlobStore) -> None:
 
 async def test_a_blob_that_goes_amid_the_work_is_named(store: BlobStore) -> None:
     gone = BlobRef(sha256="0" * 64, size_bytes=5000)
-    with pytest.raises(InputMismatch, match="there is no blob 0+"):
+    with pytest.raises(InputMismatch, match=r"there is no blob 0+"):
         await inputs_of(store).payload(METHOD, {"a": {"sha256": gone.sha256}, "b": []}, PARAMETERS, [gone])
 
 
