@@ -62,8 +62,9 @@ class Publishing:
     ) -> Published:
         """Describe and publish in one call.
 
-        servable_type: "static_method", "class_method" or "sklearn"; serv_options: the arguments of the
-        function of that name in `dlhub_client.describe`. creators: "Family, Given", one or several.
+        servable_type: "static_method", "class_method", "sklearn", "keras", "tensorflow", "pytorch", "onnx",
+        "xgboost", "lightgbm" or "pipeline"; serv_options: the arguments of the function of that name in
+        `dlhub_client.describe`. creators: "Family, Given", one or several.
         """
         description = easy_description(
             title, creators, short_name, servable_type, serv_options, affiliations, paper_doi

@@ -5,15 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from dlhub_client.describe.frameworks import (
+    keras_model,
+    lightgbm_model,
+    onnx_model,
+    tensorflow_model,
+    xgboost_model,
+)
 from dlhub_client.describe.functions import static_method
 from dlhub_client.describe.metadata import ModelDescription
-from dlhub_client.describe.pickles import class_method, sklearn_model
+from dlhub_client.describe.pickles import class_method
+from dlhub_client.describe.pipelines import pipeline
+from dlhub_client.describe.sklearn_models import sklearn_model
+from dlhub_client.describe.torch_models import torch_model
 from dlhub_client.errors import Malformed
 
 _BUILDERS: dict[str, Callable[..., ModelDescription]] = {
     "static_method": static_method,
     "class_method": class_method,
     "sklearn": sklearn_model,
+    "keras": keras_model,
+    "tensorflow": tensorflow_model,
+    "pytorch": torch_model,
+    "torch": torch_model,
+    "onnx": onnx_model,
+    "xgboost": xgboost_model,
+    "lightgbm": lightgbm_model,
+    "pipeline": pipeline,
 }
 
 

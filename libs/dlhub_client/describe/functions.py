@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dlhub_client.describe.arguments import ArgumentBlock, argument, from_hint
+from dlhub_client.describe.class_source import MethodSource, find_function
 from dlhub_client.describe.metadata import ModelDescription
 from dlhub_client.errors import Malformed
 
 Function = Callable[..., Any]
-_ANYTHING = {"type": "python object", "python_type": "builtins.object"}
+ANYTHING = {"type": "python object", "python_type": "builtins.object"}
 
 
 def static_method(
@@ -45,19 +46,24 @@ def static_method(
     autobatch: the input is a list, and the function is called for each item.
     vectorised, deterministic, map_axis: see `ModelDescription.set_promises`.
     """
+    files = list(files)
     if isinstance(function, tuple):
         module, function_name = function
         source: list[tuple[str, Path | str]] = []
-        method = _method(inputs, outputs, parameters or {})
+        method = _named_method(
+            find_function(module, function_name, files), inputs, outputs, parameters, autobatch
+        )
     else:
         module, source = _locate(function)
         function_name = function.__name__
-        method = _method_of(function, inputs, outputs, parameters, autobatch)
+        method = method_of(function, inputs, outputs, parameters, autobatch)
     method["method_details"].update(module=module, method_name=function_name)
     if autobatch:
         method["method_details"]["autobatch"] = True
     description = ModelDescription("Python static method", {"run": method})
     description.set_promises(vectorised=vectorised, deterministic=deterministic, map_axis=map_axis)
+    if method.get("description"):
+        description.set_abstract(method["description"]).set_source("/datacite/descriptions", module)
     return _finish(description, source, files, name or function_name, title, creators)
 
 
@@ -82,32 +88,103 @@ def _method(
     inputs: ArgumentBlock | None, outputs: ArgumentBlock | None, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
-        "input": dict(inputs or _ANYTHING),
-        "output": dict(outputs or _ANYTHING),
+        "input": dict(inputs or ANYTHING),
+        "output": dict(outputs or ANYTHING),
         "parameters": dict(parameters),
         "method_details": {},
     }
 
 
-def _method_of(
-    function: Function,
+def _named_method(
+    source: MethodSource | None,
     inputs: ArgumentBlock | None,
     outputs: ArgumentBlock | None,
     parameters: Mapping[str, Any] | None,
     autobatch: bool,
 ) -> dict[str, Any]:
-    """Input, output and parameters as the signature and the hints tell them."""
-    hints = _hints(function)
-    signature = inspect.signature(function)
-    required, optional = _split(signature)
-    taken, unpack = _input_of(function, required, hints)
-    returned = from_hint(hints["return"]) if "return" in hints else dict(_ANYTHING)
+    """A function that is only named: from its source, where that is at hand, which is not run."""
+    found = declaration(source) if source is not None else None
+    if found is None:
+        return _method(inputs, outputs, parameters or {})
     if autobatch:
-        taken, returned = argument("list", item_type=taken), argument("list", item_type=returned)
-    method = _method(inputs or taken, outputs or returned, parameters if parameters is not None else optional)
-    if unpack and inputs is None:
+        found["input"] = argument("list", item_type=found["input"])
+        found["output"] = argument("list", item_type=found["output"])
+    return _overruled(found, inputs, outputs, parameters)
+
+
+def declaration(source: MethodSource) -> dict[str, Any] | None:
+    """A method as its source tells it; None for one without arguments."""
+    if not source.required:
+        return None
+    blocks = [source.types.get(name, dict(ANYTHING)) for name in source.required]
+    named = [{**block, "name": name} for name, block in zip(source.required, blocks, strict=True)]
+    several = len(blocks) > 1
+    method = _method(
+        {"type": "tuple", "element_types": named} if several else blocks[0], source.returns, source.defaults
+    )
+    types = {name: source.types[name] for name in source.defaults if name in source.types}
+    _add_types(method, types, source.method_doc)
+    if several:
         method["method_details"]["unpack"] = True
     return method
+
+
+def _add_types(method: dict[str, Any], types: Mapping[str, ArgumentBlock], text: str | None) -> None:
+    known = {name: block for name, block in types.items() if block["type"] != "python object"}
+    if known:
+        method["parameter_types"] = known
+    if text:
+        method["description"] = inspect.cleandoc(text)
+
+
+def _overruled(
+    method: dict[str, Any],
+    inputs: ArgumentBlock | None,
+    outputs: ArgumentBlock | None,
+    parameters: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """A method with what the caller says instead of what its code does."""
+    if inputs is not None:
+        method["input"] = dict(inputs)
+        method["method_details"].pop("unpack", None)
+    if outputs is not None:
+        method["output"] = dict(outputs)
+    if parameters is not None:
+        method["parameters"] = dict(parameters)
+        types = {
+            name: block for name, block in method.get("parameter_types", {}).items() if name in parameters
+        }
+        method.pop("parameter_types", None)
+        _add_types(method, types, None)
+    return method
+
+
+def method_of(
+    function: Function,
+    inputs: ArgumentBlock | None = None,
+    outputs: ArgumentBlock | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    autobatch: bool = False,
+    *,
+    skip: int = 0,
+) -> dict[str, Any]:
+    """Input, output and parameters as the signature and the hints tell them.
+
+    skip: arguments that are not the caller's to give: 1 for a method, whose first is the object.
+    """
+    hints = _hints(function)
+    signature = inspect.signature(function)
+    required, optional = _split(signature.replace(parameters=list(signature.parameters.values())[skip:]))
+    taken, unpack = _input_of(function, required, hints)
+    returned = from_hint(hints["return"]) if "return" in hints else dict(ANYTHING)
+    if autobatch:
+        taken, returned = argument("list", item_type=taken), argument("list", item_type=returned)
+    method = _method(taken, returned, optional)
+    types = {name: from_hint(hints[name]) for name in optional if name in hints}
+    _add_types(method, types, function.__doc__)
+    if unpack:
+        method["method_details"]["unpack"] = True
+    return _overruled(method, inputs, outputs, parameters)
 
 
 def _split(signature: inspect.Signature) -> tuple[list[str], dict[str, Any]]:
@@ -138,10 +215,11 @@ def _input_of(
         raise Malformed(
             f"{function.__name__}() takes no argument; a servable's function takes its input as the first."
         )
-    blocks = [from_hint(hints[name]) if name in hints else dict(_ANYTHING) for name in required]
+    blocks = [from_hint(hints[name]) if name in hints else dict(ANYTHING) for name in required]
     if len(blocks) == 1:
         return blocks[0], False
-    return argument("tuple", element_types=blocks), True
+    named = [{**block, "name": name} for name, block in zip(required, blocks, strict=True)]
+    return argument("tuple", element_types=named), True
 
 
 def _hints(function: Function) -> dict[str, Any]:
@@ -165,10 +243,10 @@ def _locate(function: Function) -> tuple[str, list[tuple[str, Path | str]]]:
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None or module == "__main__":
         return _written_out(function)
-    return module, _files_of(module, Path(file))
+    return module, files_of(module, Path(file))
 
 
-def _files_of(module: str, file: Path) -> list[tuple[str, Path | str]]:
+def files_of(module: str, file: Path) -> list[tuple[str, Path | str]]:
     """The module's file, or its whole package; nothing for what is installed from elsewhere."""
     if {"site-packages", "dist-packages"} & set(file.parts):
         return []

@@ -95,6 +95,7 @@ def test_a_function_is_described_by_its_signature(scaling: Any, tmp_path: Path) 
         "input": {"type": "float"},
         "output": {"type": "float"},
         "parameters": {"by": 2.0},
+        "parameter_types": {"by": {"type": "float"}},
         "method_details": {"module": "scaling_module", "method_name": "scale"},
     }
     assert model.to_dict()["dlhub"]["files"] == {"other": ["scaling_module.py"]}
@@ -103,7 +104,8 @@ def test_a_function_is_described_by_its_signature(scaling: Any, tmp_path: Path) 
 def test_several_arguments_are_taken_from_a_tuple(tmp_path: Path) -> None:
     module = make_module(tmp_path, "adding", "def add(a: int, b: int) -> int:\n    return a + b\n")
     run = describe.static_method(module.add).to_dict()["servable"]["methods"]["run"]
-    assert run["input"]["element_types"] == [{"type": "integer"}, {"type": "integer"}]
+    named = [{"type": "integer", "name": "a"}, {"type": "integer", "name": "b"}]
+    assert run["input"]["element_types"] == named
     assert run["method_details"]["unpack"] is True
 
 
@@ -185,9 +187,10 @@ def test_a_function_of_a_script_is_written_out_when_it_stands_alone(tmp_path: Pa
 
 def test_easy_descriptions_know_their_types_and_options(tmp_path: Path) -> None:
     with pytest.raises(Malformed, match="static_method, class_method, sklearn"):
-        easy_description("T", "A, B", "n", "keras", {})
-    with pytest.raises(Malformed, match="serv_options"):
-        easy_description("T", "A, B", "n", "sklearn", {"file": "x"})
+        easy_description("T", "A, B", "n", "caffe", {})
+    for kind in ("sklearn", "keras", "tensorflow", "pytorch", "onnx", "xgboost", "lightgbm"):
+        with pytest.raises(Malformed, match="serv_options"):
+            easy_description("T", "A, B", "n", kind, {"file": "x"})
 
 
 def test_hints_that_cannot_be_read_ask_for_types(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ class Signature:
     deterministic: bool | None = None
     by_name: bool = False
     """Even a single input or output goes by its name."""
-    batched: bool = False
-    """The first axis is the batch, by what the format says."""
+    batched: bool | None = None
+    """Whether the first axis is that of the batch, by what the format says; None: judged by the shapes."""
+    sure: bool = True
+    """False: inputs are as those of a sample; others may do as well."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,35 @@ class ModelFacts:
     """Further files that belong to it."""
     example: Any = None
     """An input that the file carries."""
+
+
+_ITEM_TYPES = {
+    "bool": "boolean", "int": "integer", "uint": "integer", "float": "float", "bfloat": "float",
+    "complex": "complex", "str": "string",
+}  # fmt: skip
+"""How NumPy's names of element types begin."""
+_NOT_NUMPY = ("str", "bfloat", "float8", "complex32")
+
+
+def item_type_of(dtype: str | None) -> str:
+    """The type of an array's elements, in the words of dlhub.json; `float` where it is not known."""
+    found = [name for prefix, name in _ITEM_TYPES.items() if dtype is not None and dtype.startswith(prefix)]
+    return found[0] if found else "float"
+
+
+def tensor_block(tensor: Tensor, named: bool = True) -> dict[str, Any]:
+    """The declaration of an input or output."""
+    head: dict[str, Any] = {"name": tensor.name} if named else {}
+    if tensor.description:
+        head["description"] = tensor.description
+    if tensor.block is not None:
+        return {**tensor.block, **head}
+    block: dict[str, Any] = {"type": "ndarray", "item_type": {"type": item_type_of(tensor.dtype)}, **head}
+    if tensor.shape is not None:
+        block["shape"] = list(tensor.shape)
+    if tensor.dtype is not None and not tensor.dtype.startswith(_NOT_NUMPY):
+        block["dtype"] = tensor.dtype
+    return block
 
 
 def symbol_of(text: str) -> str | None:

@@ -9,12 +9,21 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dlhub_client.describe.readers.bounded import json_member
-from dlhub_client.describe.readers.facts import Length, ModelFacts, Shape, Signature, Tensor, symbol_of
+from dlhub_client.describe.readers.facts import (
+    Length,
+    ModelFacts,
+    Shape,
+    Signature,
+    Tensor,
+    symbol_of,
+    tensor_block,
+)
 from dlhub_client.describe.readers.problems import unreadable
 from dlhub_client.describe.readers.torch_tensors import NamedTensor, parameter_count, tensor_table
 
@@ -28,6 +37,7 @@ _RANDOM = re.compile(
     r"\.(rand|bernoulli|normal|multinomial|dropout|native_dropout|exponential|poisson|uniform)"
 )
 _OLD = "serialized_exported_program.json"
+_ONE_LEAF = '[1, {"type": null, "context": null, "children_spec": []}]'
 Json = Mapping[str, Any]
 
 
@@ -68,7 +78,7 @@ def _facts(program: Json, path: Path) -> ModelFacts:
         helper="torch_model",
         framework="torch",
         version=version.partition("+")[0] if isinstance(version, str) else None,
-        signatures=(_signature(module),),
+        signatures=(_signature(program),),
         model_type="ExportedProgram",
         summary=tensor_table(tensors),
         parameter_count=parameter_count(tensors),
@@ -89,46 +99,80 @@ def _weights(module: Json) -> list[NamedTensor]:
     return found
 
 
-def _signature(module: Json) -> Signature:
+def _signature(program: Json) -> Signature:
+    module = program["graph_module"]
     graph, signature = module["graph"], module["signature"]
     values = graph["tensor_values"]
     taken = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]
     given = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
     names = [one["as_tensor"]["name"] for one in taken if "as_tensor" in one]
-    labels = _output_names(module, len(given))
+    outputs = iter(
+        [_tensor("output", one["as_tensor"]["name"], values) for one in given if "as_tensor" in one]
+    )
+    tree = _out_spec(module)
     return Signature(
         inputs=tuple(_tensor(name, name, values) for name in names),
-        outputs=tuple(
-            _tensor(label, one["as_tensor"]["name"], values)
-            for label, one in zip(labels, given, strict=True)
-            if "as_tensor" in one
-        ),
+        outputs=tuple(_labelled(label, part, outputs) for label, part in _parts(tree)),
         deterministic=not any(_RANDOM.search(str(node.get("target"))) for node in graph["nodes"]),
-        by_name=_gives_dict(module),
+        by_name=_is_dict(tree),
+        batched=False if _is_bounded(program.get("range_constraints") or {}) else None,
     )
+
+
+def _is_bounded(ranges: Json) -> bool:
+    """Whether a length may not be arbitrarily large, so that joining batches could make it too large."""
+    return any(type(one.get("max_val")) is int and one["max_val"] < 2**31 for one in ranges.values())
 
 
 def _out_spec(module: Json) -> Json:
     """The tree of what the program gives, as Torch's `pytree` writes it."""
     entries = module.get("module_call_graph") or ()
     entry: Json = next((one for one in entries if one.get("fqn") == ""), {})
-    text = (entry.get("signature") or {}).get("out_spec") or "[1, {}]"
+    text = (entry.get("signature") or {}).get("out_spec") or _ONE_LEAF
     tree = json.loads(text)[1]
     return tree if isinstance(tree, dict) else {}
 
 
-def _gives_dict(module: Json) -> bool:
-    return str(_out_spec(module).get("type")).endswith("dict")
+def _is_dict(tree: Json) -> bool:
+    return str(tree.get("type")).endswith(("dict", "Dict"))
 
 
-def _output_names(module: Json, count: int) -> list[str]:
-    """Keys when it gives a dict of tensors, else numbers."""
-    tree = _out_spec(module)
-    if _gives_dict(module) and len(tree.get("children_spec", ())) == count:
-        keys = json.loads(tree["context"]) if isinstance(tree.get("context"), str) else tree.get("context")
-        if isinstance(keys, list) and len(keys) == count:
-            return [str(key) for key in keys]
-    return ["output"] if count == 1 else [f"output_{number}" for number in range(count)]
+def _is_sequence(tree: Json) -> bool:
+    return str(tree.get("type")).endswith(("tuple", "list"))
+
+
+def _keys(tree: Json) -> list[str]:
+    context = tree.get("context")
+    keys = json.loads(context) if isinstance(context, str) else context
+    return [str(key) for key in keys or ()]
+
+
+def _parts(tree: Json) -> list[tuple[str, Json]]:
+    """Names of the outputs, and what each is made of."""
+    children = tree.get("children_spec") or []
+    if _is_dict(tree):
+        return list(zip(_keys(tree), children, strict=True))
+    if _is_sequence(tree):
+        names = ["output"] if len(children) == 1 else [f"output_{at}" for at in range(len(children))]
+        return list(zip(names, children, strict=True))
+    return [("output", tree)]
+
+
+def _labelled(label: str, tree: Json, leaves: Iterator[Tensor]) -> Tensor:
+    """An output: a tensor, or a dict, list or tuple of them."""
+    if not tree.get("children_spec"):
+        return replace(next(leaves), name=label)
+    return Tensor(label, block=_nested(tree, leaves))
+
+
+def _nested(tree: Json, leaves: Iterator[Tensor]) -> Json:
+    children = tree.get("children_spec") or []
+    if not children:
+        return tensor_block(next(leaves), named=False)
+    blocks = [_nested(child, leaves) for child in children]
+    if _is_dict(tree):
+        return {"type": "dict", "properties": dict(zip(_keys(tree), blocks, strict=True))}
+    return {"type": "tuple", "element_types": blocks}
 
 
 def _tensor(label: str, name: str, values: Json) -> Tensor:

@@ -31,6 +31,8 @@ from dlhub_client.describe.readers.torch_tensors import (
 KIND, HELPER = "Torch Model", "torch_model"
 _WHAT = "a file of PyTorch (TorchScript, torch.export, a state dict or safetensors)"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_STATES = ("state_dict", "model_state_dict", "model")
+"""Where checkpoints keep the weights, beside epochs and optimisers."""
 _CODE_BYTES = 16 * 2**20
 NO_SHAPES = (
     "TorchScript keeps no shapes: give input_shape=[None, ...] (None where any length will do), or "
@@ -154,6 +156,7 @@ def _with_sample(signature: Signature, sample: list[NamedTensor | None]) -> Sign
         outputs=signature.outputs,
         parameters=signature.parameters,
         parameter_types=signature.parameter_types,
+        sure=False,
     )
 
 
@@ -165,8 +168,7 @@ def _saved(pickled: Pickled, path: Path) -> ModelFacts:
     entries = entries_of(value)
     if entries is None:
         return _module(pickled, path)
-    weights, key = _weights(entries)
-    tensors = list(tensors_in(weights))
+    tensors = list(tensors_in(_weights(entries)))
     if not tensors:
         raise unreadable(path, _WHAT, f"a dict without tensors, with {_names(entries)}")
     return ModelFacts(
@@ -178,22 +180,21 @@ def _saved(pickled: Pickled, path: Path) -> ModelFacts:
         summary=tensor_table(tensors),
         parameter_count=parameter_count(tensors),
         requirements={"torch": None, "numpy": None},
-        options={"format": "state_dict", **({"state_dict_key": key} if key else {})},
+        options={"format": "state_dict"},
         suspicious=pickled.suspicious,
         missing=(NO_CLASS,),
     )
 
 
-def _weights(entries: dict[Any, Any]) -> tuple[Any, str | None]:
-    """The state dict itself, or the one inside a checkpoint and its key there."""
+def _weights(entries: dict[Any, Any]) -> Any:
+    """The state dict itself, or the one inside a checkpoint."""
     if any(tensor_of(one) is not None for one in entries.values()):
-        return entries, None
-    usual = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
-    for key in usual:
+        return entries
+    for key in _STATES:
         inner = entries_of(entries.get(key))
         if inner and any(tensor_of(one) is not None for one in inner.values()):
-            return inner, key
-    return entries, None
+            return inner
+    return entries
 
 
 def _names(entries: dict[Any, Any]) -> str:
