@@ -81,16 +81,16 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def write(folder: Path, name: str, run: dict[str, Any], source: str = SOURCE, **dlhub: Any) -> Path:
+def write(folder: Path, function: str, run: dict[str, Any], source: str = SOURCE, **dlhub: Any) -> Path:
     """A folder with one of the functions as a servable."""
-    folder = folder / name
+    folder = folder / function
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "app.py").write_text(source)
-    method = {"method_details": {"module": "app", "method_name": name}, **run}
+    method = {"method_details": {"module": "app", "method_name": function}, **run}
     document = {
-        "datacite": {"titles": [{"title": name}], "creators": [{"name": "Tester, Ada"}]},
+        "datacite": {"titles": [{"title": function}], "creators": [{"name": "Tester, Ada"}]},
         "dlhub": {
-            "name": f"step-{name}",
+            "name": f"step-{function}",
             "visible_to": ["public"],
             "dependencies": {"python": {"numpy": None}},
             **dlhub,
@@ -186,16 +186,14 @@ def test_an_ensemble_has_a_mean(client: DLHubClient, steps: dict[str, str]) -> N
     )
     assert client.run(name, [3, 6]) == [13 / 3, 25 / 3]
     task = client.run(name, [3, 13], asynchronous=True)
-    with pytest.raises(ServableFailed, match=r"steps\[0\]\.step-picky .*ValueError: it takes no 13"):
+    with pytest.raises(ServableFailed, match=r"steps\[0\]\.step-picky .*it takes no 13"):
         task.result(60)
 
 
 def test_a_failing_step_is_named(client: DLHubClient, steps: dict[str, str]) -> None:
     name = publish(client, "fails", [steps["add"], steps["picky"], steps["total"]])
     assert client.run(name, [1]) == 2
-    with pytest.raises(
-        ServableFailed, match=r"steps\[1\] .*step-picky@1\): ValueError: it takes no 13"
-    ) as caught:
+    with pytest.raises(ServableFailed, match=r"steps\[1\] .*step-picky@1\): it takes no 13") as caught:
         client.run(name, [12])
     assert caught.value.details["step"] == 1
     assert 'raise ValueError("it takes no 13")' in caught.value.details["traceback"]
@@ -209,7 +207,7 @@ def test_types_that_do_not_fit_are_refused_at_once(client: DLHubClient, steps: d
     with pytest.raises(InputMismatch, match=r"servable\.steps\[1\]: there is no servable ada/nothing"):
         publish(client, "missing", [steps["total"], "ada/nothing"])
     with pytest.raises(NotFound):
-        client.describe_servable("misfit")
+        client.describe_servable("root/misfit")
 
 
 def test_who_may_not_run_a_step_may_not_run_the_pipeline(
