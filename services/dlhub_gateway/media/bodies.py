@@ -18,13 +18,13 @@ from dlhub_gateway.bodies import read_body
 from dlhub_gateway.envelope import Envelope, read_envelope
 from dlhub_gateway.http_errors import UnsupportedType
 from dlhub_gateway.idempotency import HEADER
-from dlhub_gateway.media.kinds import BYTES, OF_ARRAYS, named
 from dlhub_gateway.media.reading import Content, array_of, check_file_type
 from dlhub_gateway.media.slots import Slot, Slots
 from dlhub_gateway.media.spool import CHUNK_BYTES, Budget, Limits, as_file, chunks_of, in_memory
 from dlhub_gateway.negotiation import JSON_TYPE, MSGPACK_TYPE, decode
 from dlhub_runtime.blobs import BlobStore
 from dlhub_types import compile_argument
+from dlhub_types.media import BYTES, OF_ARRAYS, named
 from dlhub_types.mismatch import describe
 from proto_msgs.arguments import Argument
 from proto_msgs.errors import Malformed

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
 from dlhub_gateway.http_errors import UnsupportedType
-from dlhub_gateway.media.kinds import BYTES, CSV, NPY, OF_ARRAYS, PICTURES, recognised
-from dlhub_types import csv_tables, npy, picture_files, pictures
+from dlhub_types.media import BYTES, OF_ARRAYS, array_in, recognised
 from dlhub_types.mismatch import describe
 from proto_msgs.arguments import Argument
 
@@ -25,16 +23,10 @@ class Content:
 
 def array_of(content: Content, declared: Argument, path: str, max_pixels: int) -> Any:
     """The declared array in a content. Raises UnsupportedType, InputMismatch and TooLarge."""
-    kind = content.kind
-    if kind not in OF_ARRAYS:
-        kind = recognised(content.data, content.filename) if kind == BYTES else kind
-    if kind == NPY:
-        return npy.read(content.data, path)
-    if kind == CSV:
-        return csv_tables.read(content.data, declared, path)
-    if kind in PICTURES:
-        picture = picture_files.read(io.BytesIO(content.data), kind, path, max_pixels=max_pixels)
-        return pictures.fitted(picture, declared, path)
+    kind = recognised(content.data, content.filename) if content.kind == BYTES else content.kind
+    array = array_in(content.data, kind, declared, path, max_pixels)
+    if array is not None:
+        return array
     raise UnsupportedType(
         f"{path}: an array cannot be read from {kind!r}; it is declared as {describe(declared)}: send "
         f"{', '.join(OF_ARRAYS)}, and say which in the header Content-Type"

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from dlhub_gateway.http_errors import NotAcceptable
 from dlhub_gateway.media.accept import choose
-from dlhub_gateway.media.kinds import BYTES, CSV, NPY, OF_ARRAYS, PICTURES, PNG, TIFF, recognised
 from dlhub_gateway.negotiation import JSON_TYPE, MSGPACK_TYPE
 from dlhub_types import csv_tables, npy, picture_files, pictures
+from dlhub_types.media import BYTES, CSV, NPY, OF_ARRAYS, PICTURES, PNG, TIFF, recognised
 from dlhub_types.mismatch import describe, describe_value
 from proto_msgs import codec
 from proto_msgs.arguments import Argument

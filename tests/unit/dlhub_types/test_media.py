@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlhub_gateway.media.kinds import named, recognised
+from dlhub_types.media import named, recognised
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""Media types that the hub reads and writes, and how to tell one from a name or from the first bytes."""
+"""Contents by media type: which there are, how to tell one, and the array that one holds."""
 
 from __future__ import annotations
 
+import io
 from pathlib import PurePath
 
+from dlhub_types import csv_tables, npy, picture_files, pictures
+from dlhub_types.arrays import Array
 from dlhub_types.npy import MAGIC
+from proto_msgs.arguments import Argument
 
 PNG, JPEG, TIFF = "image/png", "image/jpeg", "image/tiff"
 NPY, CSV, BYTES = "application/x-npy", "text/csv", "application/octet-stream"
@@ -55,3 +59,20 @@ def recognised(data: bytes, filename: str | None = None) -> str:
         if data.startswith(beginning):
             return kind
     return _BY_SUFFIX.get(PurePath(filename).suffix.lower(), BYTES) if filename else BYTES
+
+
+def array_in(
+    data: bytes, kind: str, declared: Argument, path: str, max_pixels: int = picture_files.MAX_PIXELS
+) -> Array | None:
+    """The declared array in a content of this media type; None when that type holds no arrays.
+
+    Raises InputMismatch for a content that is broken or does not fit, TooLarge, and PillowMissing.
+    """
+    if kind == NPY:
+        return npy.read(data, path)
+    if kind == CSV:
+        return csv_tables.read(data, declared, path)
+    if kind in PICTURES:
+        picture = picture_files.read(io.BytesIO(data), kind, path, max_pixels=max_pixels)
+        return pictures.fitted(picture, declared, path)
+    return None
