@@ -71,7 +71,19 @@ def write_atomically(path: Path, content: str) -> None:
 async def locked(path: Path) -> AsyncIterator[None]:
     """Hold the lock file `path`; processes of this machine take turns. Freed by the kernel when we die."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    async with _held(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)):
+        yield
+
+
+@asynccontextmanager
+async def folder_locked(folder: Path) -> AsyncIterator[None]:
+    """Hold a folder that is there, in the same way; no lock file is left in it. Raises OSError."""
+    async with _held(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)):
+        yield
+
+
+@asynccontextmanager
+async def _held(descriptor: int) -> AsyncIterator[None]:
     try:
         while True:
             if _try_lock(descriptor):

@@ -38,6 +38,8 @@ class Answer:
     """With the declared types."""
     run_s: float
     """Of the call alone."""
+    printed: str
+    """By the model."""
     built: Built
 
 
@@ -55,7 +57,8 @@ async def build_and_call(
     built = await build(request, store, settings, report)
     payload = codec.pack({"inputs": inputs, "parameters": parameters})
     outcome = await _call(request.description, built, call.method, payload, settings, report)
-    return Answer(OutputCheck(declared).check(outcome.output, inputs), outcome.seconds, built)
+    output = OutputCheck(declared).check(outcome.output, inputs)
+    return Answer(output, outcome.seconds, outcome.printed, built)
 
 
 def _method(description: Description, name: str) -> Method:

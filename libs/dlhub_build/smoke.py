@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Outcome:
     seconds: float
     """Of the call; of loading when nothing was called."""
     output: Any = None
+    printed: str = ""
+    """By the model."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ class SmokeTest:
             raise self._failed(
                 folder, f"Method {method!r}: {message}" if payload else message, outcome.failure
             )
-        for line in (_printed(folder, "stdout") + _printed(folder, "stderr")).splitlines():
+        printed = _printed(folder, "stdout") + _printed(folder, "stderr")
+        for line in printed.splitlines():
             report.line(line)
         report.line(f"{'It ran' if payload else 'It loaded'} in {outcome.seconds:.2f} s.")
-        return outcome
+        return replace(outcome, printed=printed)
 
     def _command(self, folder: Path, method: str, payload: bytes) -> Command:
         folder.mkdir()

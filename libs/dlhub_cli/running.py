@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,10 +33,18 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    name: Name,
     inputs: Annotated[
         str, typer.Option("--input", metavar="JSON|@FILE|-", help="The input: JSON, a file, standard input.")
     ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="OWNER/NAME", help="Name of a servable, OWNER/NAME[@VERSION].")
+    ] = None,
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            "--local", metavar="DIR", help="Build and run a folder with a dlhub.json here, without a hub."
+        ),
+    ] = None,
     parameters: Parameters = None,
     method: Method = "run",
     asynchronous: Annotated[
@@ -52,8 +61,14 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a servable and print its output as JSON."""
+    if (name is None) == (local is None):
+        raise typer.BadParameter("name a servable, OWNER/NAME, or a folder: --local DIR")
     value = json_value(inputs, "--input")
     keywords = parameters_of(parameters)
+    if local is not None:
+        _run_here(local, method, value, keywords, quiet=as_json)
+        return
+    assert name is not None
     with connect(url, token) as hub:
         answer = hub.run_json(
             name,
@@ -72,6 +87,18 @@ def run(
     else:
         typer.echo(answer["id"])
         note(f"Its result: dlhub tasks wait {answer['id']}")
+
+
+def _run_here(folder: Path, method: str, inputs: Any, parameters: dict[str, Any], *, quiet: bool) -> None:
+    from dlhub_cli import here
+
+    with shown(quiet=quiet) as on_progress:
+        answer = here.run_folder(folder, method, inputs, parameters, on_progress)
+    if answer.printed:
+        note(answer.printed.rstrip("\n"))
+    typer.echo(answer.output_json)
+    if not quiet:
+        note(answer.in_words)
 
 
 def map_inputs(

@@ -62,6 +62,7 @@ async def test_the_output_and_what_was_printed_come_back(bench: Workbench) -> No
     code = "def run(x, scale):\n    print('adding', len(x))\n    return scale * sum(x)"
     answer = await bench.call(code, [1, 2.5, "Infinity"], {"scale": 2})
     assert answer.output == np.inf
+    assert answer.printed == "adding 3\n"
     assert "adding 3" in bench.told.lines
     assert bench.told.steps[-1] == "run"
 
