@@ -16,7 +16,7 @@ class Example(Block):
     inputs: Any = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     output: Any = None
-    """What the call gives; compared where it was given."""
+    """What the call gives; null means that the description does not say."""
 
 
 class MethodDetails(Block):

@@ -63,7 +63,7 @@ def _of_example(method: Method, example: Example, types: ParameterChecks, path: 
     except InputMismatch as error:
         yield error.message
         return
-    if "output" in example.model_fields_set:
+    if example.output is not None:
         yield from _refusal(OutputCheck(method).from_json, example.output, inputs, f"{path}.output")
 
 

@@ -15,13 +15,14 @@ from dlhub_gateway.routes import (
     metrics,
     publish,
     runs,
+    schemas,
     servables,
     sites,
     tasks,
 )
 from dlhub_gateway.siblings import Siblings
 
-NOUNS = (runs, tasks, health, accounts, publish, servables, builds, deployments, sites, blobs)
+NOUNS = (runs, tasks, health, accounts, publish, servables, builds, deployments, sites, blobs, schemas)
 """Runs first: aiohttp looks through the routes in this order."""
 
 

@@ -35,7 +35,7 @@ def test_what_fits_is_not_told():
 
 def test_an_output_that_is_left_out_is_not_looked_at():
     assert found(example={"inputs": [1]}) == []
-    assert "servable.methods.run.example.output" in found(example={"inputs": [1], "output": None})[0]
+    assert found(example={"inputs": [1], "output": None}) == []
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,14 @@ def test_a_type_has_the_files_that_it_needs():
     assert of_type("Python class method", {"model": "m.pkl"}, {}) == []
     assert of_type("Python static method", {}, {}) == []
     assert of_type("Keras Model", {"other": ["m.keras"]}, {}) == [
-        "dlhub.files.model is missing; a servable of type 'Keras Model' needs it: `.keras`, `.h5` or `.hdf5`; or "
-        "weights, beside `arch`"
+        "dlhub.files.model is missing; a servable of type 'Keras Model' needs it: `.keras`, `.h5` or "
+        "`.hdf5`; or weights, beside `arch`"
     ]
 
 
 def test_an_option_has_a_value_that_is_known():
     assert of_type("Torch Model", {"model": "m.pt"}, {"format": "export", "more": 1}) == []
     assert of_type("Torch Model", {"model": "m.pt"}, {"format": "onnx"}) == [
-        "servable.options.format is 'onnx'; it can be 'torchscript', 'export', 'state_dict', 'safetensors', 'pickle'"
+        "servable.options.format is 'onnx'; it can be 'torchscript', 'export', 'state_dict', 'safetensors', "
+        "'pickle'"
     ]
