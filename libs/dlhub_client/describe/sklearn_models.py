@@ -166,8 +166,8 @@ def _check_version(version: str | None, pickled: Pickled, file: Path) -> None:
     here = installed("scikit-learn")
     raise DescribeError(
         f"{file} was saved by {wrote}; {f'{here} is installed here, and ' if here else ''}none since 0.22 "
-        "can read it. Load it with the version that saved it and save it as ONNX, or train it again. If it was "
-        'another version, say so: sklearn_version="...".'
+        "can read it. Load it with the version that saved it and save it as ONNX, or train it again. If it "
+        'was another version, say so: sklearn_version="...".'
     )
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import mmap
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ def member(archive: zipfile.ZipFile, name: str, limit: int = MEMBER_BYTES) -> by
             content = file.read(limit + 1)
     except KeyError:
         raise unreadable(path, f"{name} inside", "none of that name") from None
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise unreadable(path, f"{name} inside, whole", str(error)) from error
     if len(content) > limit:
         raise too_much(path, f"{name}, which unpacks to more than it declares", f"{limit} bytes of metadata")

@@ -38,7 +38,10 @@ def opened(path: Path, content: io.RawIOBase | None = None) -> Iterator[Any]:
             raise truncated(path, "an HDF5 file") from error
         raise unreadable(path, "an HDF5 file", f"something else ({error})") from error
     with file:
-        yield file
+        try:
+            yield file
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise unreadable(path, "an HDF5 file, whole", f"damage ({error})", "Save it again.") from error
 
 
 def _h5py(path: Path) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class _Reader:
         try:
             with self._archive.open(name) as file:
                 return npy_array(file.read(_HEADER_BYTES), self._path, whole=False)
-        except (KeyError, OSError, zipfile.BadZipFile, RuntimeError) as error:
+        except (KeyError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise unreadable(self._path, f"the array {name} inside", str(error)) from error
 
 

@@ -35,9 +35,10 @@ def read_xgboost(path: str | Path) -> ModelFacts:
         if start[:4] in (b"binf", b"\x00\x00\x00?"):
             found = "XGBoost's old binary format, which newer versions cannot read"
         raise unreadable(file, _WHAT, found, advice)
-    document = _ubjson(file) if _is_binary(start) else _json(file)
+    binary = _is_binary(start)
+    document = _ubjson(file) if binary else _json(file)
     try:
-        return _facts(file, document)
+        return _facts(file, "ubj" if binary else "json", document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise unreadable(file, _WHAT, f"other fields ({type(error).__name__}: {error})") from error
 
@@ -84,7 +85,7 @@ def _closing(view: memoryview, start: int) -> int | None:
     return None
 
 
-def _facts(path: Path, document: Json) -> ModelFacts:
+def _facts(path: Path, form: str, document: Json) -> ModelFacts:
     learner = document["learner"]
     settings, objective = learner["learner_model_param"], learner["objective"]["name"]
     features, classes = int(settings["num_feature"]), int(settings.get("num_class", 0))
@@ -94,7 +95,7 @@ def _facts(path: Path, document: Json) -> ModelFacts:
     return ModelFacts(
         path=path,
         kind=KIND,
-        format="ubj" if path.suffix == ".ubj" else "json",
+        format=form,
         helper=HELPER,
         framework="xgboost",
         version=version,
