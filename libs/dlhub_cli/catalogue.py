@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dlhub_cli.described import described, type_words
 from dlhub_cli.options import AsJson, Limit, Name, Token, Url, connect
 from dlhub_cli.output import print_items, print_json, print_record, print_rows
 
@@ -81,20 +82,8 @@ def is_path(text: str) -> bool:
 
 
 def _print_description(document: dict[str, Any]) -> None:
-    datacite, hub, servable = (document.get(key, {}) for key in ("datacite", "dlhub", "servable"))
-    creators = [one.get("name") or one.get("creatorName") or "" for one in datacite.get("creators", [])]
-    abstract = [one.get("description", "") for one in datacite.get("descriptions", [])]
-    summary = {
-        "title": datacite.get("titles", [{}])[0].get("title"),
-        "name": hub.get("name"),
-        "creators": "; ".join(creators),
-        "abstract": " ".join(abstract),
-        "type": servable.get("type"),
-        "visible to": hub.get("visible_to"),
-        "dependencies": (hub.get("dependencies") or {}).get("python"),
-    }
-    print_record({key: value for key, value in summary.items() if value}, as_json=False)
-    _print_methods(servable.get("methods", {}))
+    for line in described(document):
+        typer.echo(line)
 
 
 def methods(
@@ -115,27 +104,13 @@ def methods(
 
 def _print_methods(methods: dict[str, Any]) -> None:
     rows = [
-        (name, _type(block.get("input")), _type(block.get("output")), block.get("parameters") or "")
+        (name, _words(block.get("input")), _words(block.get("output")), block.get("parameters") or "")
         for name, block in methods.items()
     ]
     print_rows(("Method", "Input", "Output", "Parameters"), rows, empty="It has no methods.")
 
 
-def _type(block: dict[str, Any] | None) -> str:
-    """A declared type in a few words."""
-    if not block:
-        return ""
-    kind = str(block.get("type"))
-    if kind == "ndarray":
-        shape = ", ".join(
-            "any" if length is None else str(length) for length in block.get("shape") or ["..."]
-        )
-        kind = f"ndarray[{shape}] of {_type(block.get('item_type')) or 'anything'}"
-    elif kind == "list":
-        kind = f"list of {_type(block.get('item_type'))}"
-    elif kind == "tuple":
-        kind = f"({', '.join(_type(one) for one in block.get('element_types') or [])})"
-    elif kind == "dict":
-        kind = f"{{{', '.join(block.get('properties') or {})}}}"
-    description = block.get("description")
-    return f"{kind}: {description}" if description else kind
+def _words(block: dict[str, Any] | None) -> str:
+    """A declared type, and what it stands for."""
+    text = type_words(block)
+    return f"{text}: {block['description']}" if block and block.get("description") else text

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import pytest
 from unit.dlhub_cli.conftest import Run
 from unit.dlhub_client.fake_gateway import FakeGateway
-
-from dlhub_cli.catalogue import _type
 
 RUN = {
     "input": {"type": "ndarray", "shape": [None, 4], "item_type": {"type": "float"}},
@@ -38,7 +34,8 @@ def test_describe_shows_what_a_servable_is(dlhub: Run, gateway: FakeGateway) -> 
     gateway.describe["ada/iris"] = RECORD
     text = dlhub("describe", "ada/iris").stdout
     assert "Fisher, Ronald" in text
-    assert "run\tndarray[any, 4] of float\tlist of string: names" in text
+    assert "input      ndarray[any, 4] of float\n" in text
+    assert "output     list of string: names\n" in text
     assert json.loads(dlhub("describe", "ada/iris", "--json").stdout) == RECORD
 
 
@@ -47,20 +44,6 @@ def test_methods_are_shown(dlhub: Run, gateway: FakeGateway) -> None:
     assert dlhub("methods", "ada/iris").stdout.startswith("run\tndarray")
     assert "method_details" not in dlhub("methods", "ada/iris", "run", "--json").stdout
     assert dlhub("methods", "ada/iris", "train").exit_code == 1
-
-
-@pytest.mark.parametrize(
-    ("block", "words"),
-    [
-        (None, ""),
-        ({"type": "float"}, "float"),
-        ({"type": "ndarray"}, "ndarray[...] of anything"),
-        ({"type": "tuple", "element_types": [{"type": "float"}, {"type": "string"}]}, "(float, string)"),
-        ({"type": "dict", "properties": {"a": {"type": "float"}}}, "{a}"),
-    ],
-)
-def test_a_type_is_told_in_a_few_words(block: Any, words: str) -> None:
-    assert _type(block) == words
 
 
 def test_deployments_are_shown_added_and_removed(dlhub: Run, gateway: FakeGateway) -> None:
