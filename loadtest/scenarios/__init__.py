@@ -10,7 +10,7 @@ from loadtest.bench import Bench, Report
 
 NAMES = (
     "throughput", "latency", "executor", "scaling", "scaling_alone", "peers", "tasks", "batching", "cache",
-    "split", "fairness", "autoscale", "coldstart", "payload", "footprint", "soak",
+    "split", "pipeline", "fairness", "autoscale", "coldstart", "payload", "footprint", "soak",
 )  # fmt: skip
 
 

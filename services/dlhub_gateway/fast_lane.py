@@ -11,7 +11,6 @@ aiohttp's task, router, request and response objects were two thirds of a gatewa
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,15 +21,16 @@ from typing import Self
 from uuid import uuid4
 
 from dlhub_gateway import outcomes
-from dlhub_gateway.auth import Scope, require, token_hash
+from dlhub_gateway.auth import Scope, require
 from dlhub_gateway.directory import Resolved
 from dlhub_gateway.envelope import Envelope, read_envelope
+from dlhub_gateway.heads import Head, read_head
 from dlhub_gateway.http_errors import fault, problem_parts
 from dlhub_gateway.hub import Hub
-from dlhub_gateway.media.accept import is_plain
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.metrics import OK
-from dlhub_gateway.negotiation import Form, decode, form_for, is_json
+from dlhub_gateway.negotiation import decode
+from dlhub_gateway.pipelines.running import How
 from dlhub_gateway.result_cache import Answered
 from dlhub_gateway.runs import Pending
 from dlhub_gateway.tasks import accepted_body, accepted_headers, new_task
@@ -38,40 +38,13 @@ from proto_msgs.errors import DLHubError, Unavailable
 from proto_msgs.identity import Principal
 from proto_msgs.runs import Run
 
-MAX_HEAD_BYTES = 4096
-MAX_BODY_BYTES = 64 * 1024
-"""A longer body goes through the routes, which read and check it beside other work."""
 MAX_HEADS = 1024
 
-_ADDRESS = re.compile(
-    rb"POST /api/v1/servables/([A-Za-z0-9_.~-]+)/([A-Za-z0-9_.~@-]+)"
-    rb"(?:/methods/([A-Za-z0-9_]+))?/run HTTP/1\.1"
-)
-_HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*")
-_UNUSUAL = frozenset(
-    (
-        b"connection", b"content-encoding", b"expect", b"idempotency-key", b"prefer", b"te", b"trailer",
-        b"transfer-encoding", b"upgrade",
-    )
-)  # fmt: skip
-_USUAL = frozenset(((b"connection", b"keep-alive"), (b"prefer", b"respond-async")))
-
+Begun = Pending | asyncio.Task[None] | bool
+"""True: it was answered, or will be whoever waits; False: the routes must see to it; else what to give up
+when nobody waits any more."""
 Reply = Callable[[bytes], None]
 """Takes the bytes of a whole answer; called once, at times before `begin` returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Everything before a request's body, read."""
-
-    token_sha256: str
-    owner: str
-    name: str
-    method: str
-    as_json: bool
-    form: Form
-    wants_task: bool
-    body_bytes: int
 
 
 class FastLane:
@@ -99,21 +72,23 @@ class FastLane:
         try:
             return self._heads[data]
         except KeyError:
-            head = _read_head(data)
+            head = read_head(data)
             if len(self._heads) >= MAX_HEADS:
                 del self._heads[next(iter(self._heads))]
             self._heads[data] = head
             return head
 
-    def begin(self, head: Head, body: bytes, reply: Reply) -> Pending | bool:
-        """Start a run. True: it was answered, or will be whoever waits; False: the routes must see to it."""
+    def begin(self, head: Head, body: bytes, reply: Reply) -> Begun:
+        """Start a run."""
         hub = self._hub
         started = time.monotonic()
         caller = hub.tokens.known(head.token_sha256)
         found = hub.directory.known(head.owner, head.name)
         if caller is None or found is None:
             return False
-        if not found.access.may_run(caller) or found.record.status != "ready" or found.steps:
+        if not found.access.may_run(caller) or found.record.status != "ready":
+            return False
+        if found.steps and head.wants_task:
             return False
         method = found.methods.get(head.method)
         if method is None or method.map_axis is not None or method.takes_files:
@@ -126,10 +101,10 @@ class FastLane:
             run.refuse(error)
             return True
 
-    def _start(self, run: Plain, body: bytes) -> Pending | bool:
+    def _start(self, run: Plain, body: bytes) -> Begun:
         hub, head, method = self._hub, run.head, run.method
         remembered = method.deterministic and not head.wants_task
-        if not remembered and not head.wants_task:
+        if not remembered and not head.wants_task and not run.found.steps:
             hub.runs.admit(run.found)
         wanted = read_envelope(decode(body, head.as_json))
         parameters = method.pack_parameters(wanted.parameters, wanted.outputs, head.as_json)
@@ -139,6 +114,10 @@ class FastLane:
         if head.wants_task:
             self._create(run, payload, wanted)
             return True
+        deadline = time.time() + (wanted.timeout_s or hub.settings.gateway_run_timeout_s)
+        if run.found.steps:
+            how = How(deadline, fresh=wanted.fresh)
+            return self._group.create_task(self._through_steps(run, payload, how))
         version_id = run.found.record.version_id
         key = None
         if remembered:
@@ -147,12 +126,21 @@ class FastLane:
                 run.tell(known)
                 return True
             hub.runs.admit(run.found)
-        deadline = time.time() + (wanted.timeout_s or hub.settings.gateway_run_timeout_s)
         pending = hub.runs.start(
             version_id, method.name, payload, deadline, fresh=wanted.fresh, tell=run.tell
         )
         pending.cache_key = key
         return pending
+
+    async def _through_steps(self, run: Plain, payload: bytes, how: How) -> None:
+        """Run a pipeline; cancelled when nobody waits for it any more."""
+        try:
+            pipelines = self._hub.pipelines
+            answered = await pipelines.run(run.caller, run.found, payload, run.head.as_json, how)
+        except Exception as error:  # the boundary: whatever it is, the caller gets an answer
+            run.refuse(error)
+        else:
+            run.tell(answered)
 
     def _create(self, run: Plain, payload: bytes, wanted: Envelope) -> None:
         hub = self._hub
@@ -253,50 +241,3 @@ class Plain:
         """Give the answer."""
         self.lane.observe(self.head, code, time.monotonic() - self.started)
         self.reply(answer)
-
-
-def _read_head(data: bytes) -> Head | None:
-    line, *lines = data.split(b"\r\n")
-    address = _ADDRESS.fullmatch(line)
-    headers = _read_headers(lines)
-    if address is None or headers is None:
-        return None
-    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-    length = headers.get(b"content-length", b"")
-    accept = _text(headers.get(b"accept"))
-    if not is_plain(accept):
-        return None
-    if scheme.lower() != b"bearer" or not token.strip() or not length.isdigit() or len(length) > 9:
-        return None
-    try:
-        as_json = is_json(_text(headers.get(b"content-type")))
-    except DLHubError:
-        return None  # the routes say what is wrong
-    return Head(
-        token_sha256=token_hash(token.strip().decode()),
-        owner=address[1].decode(),
-        name=address[2].decode(),
-        method=(address[3] or b"run").decode(),
-        as_json=as_json,
-        form=form_for(accept),
-        wants_task=b"prefer" in headers,
-        body_bytes=int(length),
-    )
-
-
-def _read_headers(lines: list[bytes]) -> dict[bytes, bytes] | None:
-    """Headers by lower-case name; None when something is odd about them."""
-    headers: dict[bytes, bytes] = {}
-    for line in lines:
-        match = _HEADER.fullmatch(line)
-        if match is None:
-            return None
-        name, value = match[1].lower(), match[2]
-        if name in headers or (name in _UNUSUAL and (name, value.lower()) not in _USUAL):
-            return None
-        headers[name] = value
-    return headers if b"host" in headers else None
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()

@@ -14,7 +14,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from dlhub_gateway.fast_lane import MAX_BODY_BYTES, MAX_HEAD_BYTES, FastLane
+from dlhub_gateway.fast_lane import Begun, FastLane
+from dlhub_gateway.heads import MAX_BODY_BYTES, MAX_HEAD_BYTES
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.runs import Pending
 
@@ -39,7 +40,7 @@ class FrontDoor(RequestHandler):
         self._hub = hub
         self._owed = 0
         """Bytes that aiohttp still has to get of the request that it was given the beginning of."""
-        self._run: Pending | bool = False
+        self._run: Begun = False
         """The run under way on the fast lane."""
         self._waiting = b""
         """What came before its time, or not yet in full."""
@@ -127,6 +128,8 @@ class FrontDoor(RequestHandler):
     def connection_lost(self, error: BaseException | None) -> None:
         if isinstance(self._run, Pending):
             self._hub.runs.forget((self._run,))
+        elif isinstance(self._run, asyncio.Task):
+            self._run.cancel()
         self._run, self._waiting = False, b""
         self._tell_ended()
         super().connection_lost(error)

@@ -45,7 +45,8 @@ class TaskPayload(NamedTuple):
 
 def opened(payload: Buffer) -> Given:
     """A payload as `CompiledMethod` packs it. Raises DecodeError."""
-    found = views.open_map(payload)
+    # Small ones are decoded and packed again sooner than they are looked through.
+    found = views.open_map(payload) if len(payload) >= views.LARGE_BYTES else None
     if found is None:
         value = codec.unpack(payload)
         came = Came(value["inputs"], memoryview(codec.pack(value["inputs"])), None)
@@ -106,6 +107,8 @@ def selected(packed: bytes, names: Sequence[str]) -> bytes:
 def unpacked(packed: bytes) -> Came:
     """An output, ready to be an input. Raises ServableFailed for bytes that are none."""
     try:
+        if len(packed) < views.LARGE_BYTES:  # views takes longer, and saves nothing here
+            return Came(codec.unpack(packed), memoryview(packed), None)
         value, elements = views.open_value(packed)
     except codec.DecodeError as error:
         raise ServableFailed(f"the output cannot be read: {error}") from error

@@ -15,6 +15,7 @@ from unit.dlhub_gateway.records import version
 
 from proto_msgs import codec
 from proto_msgs.errors import Overloaded
+from proto_msgs.tasks import TaskCancelled
 
 MSGPACK = {"Content-Type": "application/msgpack", "Accept": "application/msgpack"}
 ARRAY = {"type": "ndarray", "shape": [None], "dtype": "float32"}
@@ -332,6 +333,32 @@ async def test_no_step_is_begun_for_somebody_who_has_gone(hub: Stack) -> None:
     counted = hub.hub.metrics.requests
     await until(lambda: ("run", "cancelled") in counted)
     assert not payloads(hub, "total-1")
+
+
+async def test_a_step_under_way_is_ended_when_nobody_waits_any_more(hub: Stack) -> None:
+    """On the fast lane, which a gateway takes that knows the pipeline already."""
+    await steps.add_pipeline(hub, "p", ["double", "total"])
+    heard: list[TaskCancelled] = []
+    await hub.json("POST", path("p"), json={"inputs": [1]})
+    hub.site.answering.clear()
+    async with hub.site.bus.listen({TaskCancelled: heard.append}, name="cancelled"):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await hub.json("POST", path("p"), json={"inputs": [2]})
+        await until(lambda: bool(heard))
+        hub.site.answering.set()
+    given_up = next(batch.runs[0].run_id for batch in reversed(hub.site.batches))
+    assert heard == [TaskCancelled(task_id=given_up, version_id="double-1")]
+    assert len(payloads(hub, "total-1")) == 1
+
+
+async def test_the_fast_lane_answers_as_the_routes_do(hub: Stack) -> None:
+    await steps.add_pipeline(hub, "p", ["double", "broken"])
+    first = await hub.json("POST", path("p"), status=422, json={"inputs": [1]})
+    second = await hub.json("POST", path("p"), status=422, json={"inputs": [1]})
+    for problem in (first, second):
+        del problem["details"]["run_id"], problem["details"]["traceback"]
+    assert first == second
 
 
 async def test_a_full_hub_says_so_at_the_step(hub: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
