@@ -77,9 +77,11 @@ class Argument(Block):
     """The declared type of an input, an output or a parameter; nests."""
 
     type: ArgumentType
+    """What it is."""
     name: str | None = None
     """What the model calls it; elements of a tuple are mapped to a model's inputs by it."""
     description: str | None = None
+    """What it means, for people to read."""
     units: str | None = None
     """Unit of measurement of numbers, such as `eV/atom`; for people to read."""
     shape: tuple[Length, ...] | None = None

@@ -261,12 +261,17 @@ class DataCite(Block):
     """Provenance of a servable."""
 
     titles: Annotated[tuple[Title, ...], Field(min_length=1)]
+    """What it is called; the first is the main one."""
     creators: Several[Creator] = ()
+    """Who made it, in the order of a citation."""
     publisher: Publisher | None = None
     """Missing means the hub."""
     publicationYear: Year = None
+    """Missing means that of its publication here."""
     types: ResourceType | None = None
+    """Missing means `Model`."""
     doi: str | None = None
+    """One that it has already."""
     identifier: Identifier | None = None
     subjects: Several[Subject] = ()
     contributors: Several[Contributor] = ()

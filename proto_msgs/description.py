@@ -69,15 +69,19 @@ class DLHub(Block):
     """Name, access, files and dependencies."""
 
     name: Name
+    """Second half of `owner/name`: letters, digits, `_`, `.` and `-`."""
     visible_to: tuple[str, ...] = ()
     """Who may discover it: `public`, identities, groups; empty means only the owner."""
     runnable_by: tuple[str, ...] | None = None
     """Who may run it; missing means the same as `visible_to`."""
     domains: tuple[str, ...] = ()
+    """Fields of science, such as `materials science`."""
     tags: tuple[str, ...] = ()
+    """Words to find it by."""
     files: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """Files with a purpose by name (`model`, `pickle`), the rest under `other`; paths inside the archive."""
     dependencies: Dependencies = Dependencies()
+    """What must be in its environment."""
     sources: dict[str, str] = Field(default_factory=dict, exclude_if=not_)
     """Where a generated field was read: JSON pointer of the field (`/datacite/titles`) to the source
     (`CITATION.cff`, `iris.pkl`, `git`)."""

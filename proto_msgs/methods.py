@@ -14,7 +14,9 @@ class Example(Block):
     """A call that works, run as part of every build."""
 
     inputs: Any = None
+    """The input, in its JSON form."""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """What is given in place of the defaults."""
     output: Any = None
     """What the call gives; null means that the description does not say."""
 
@@ -23,8 +25,11 @@ class MethodDetails(Block):
     """What the shim needs to find and call the method."""
 
     module: str | None = None
+    """Python module that holds the function."""
     method_name: str | None = None
+    """Name of the function, or of the object's method."""
     class_name: str | None = None
+    """Qualified name of the object's class, for people to read."""
     signature: str | None = None
     """SavedModel: key of the signature."""
     inputs: tuple[str, ...] | None = None
@@ -43,14 +48,19 @@ class Method(Block):
     """One callable of a servable."""
 
     input: Argument
+    """What it takes; several inputs are a dict, or a tuple of named elements."""
     output: Argument
+    """What it gives."""
     title: str | None = None
+    """What it is called in lists."""
     description: str | None = None
+    """What it does."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments that a caller may override, with their defaults."""
     parameter_types: dict[str, Argument] = Field(default_factory=dict, exclude_if=not_)
     """Declared types of parameters; one that is not named here may be anything."""
     method_details: MethodDetails = MethodDetails()
+    """How it is found and called."""
     deterministic: bool = False
     """The same inputs and parameters give the same output: results may be remembered."""
     vectorised: bool = False
@@ -61,6 +71,7 @@ class Method(Block):
     """Axis of the input along which its items are independent: large inputs are cut there, and outputs joined
     along the same axis."""
     example: Example | None = None
+    """A call that works."""
 
     @model_validator(mode="after")
     def _has_the_axis_to_cut(self) -> Self:

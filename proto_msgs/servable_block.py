@@ -28,9 +28,11 @@ class Resources(Block):
     """What one replica needs of the machine that it runs on."""
 
     cores: float = Field(default=1.0, gt=0)
+    """Processor cores; a fraction is a share of one."""
     memory_mb: int | None = Field(default=None, ge=1)
     """Megabytes (10^6 bytes); missing means unknown, and is not counted."""
     accelerators: int = Field(default=0, ge=0)
+    """GPUs and the like."""
     accelerator_memory_mb: int | None = Field(default=None, ge=1)
     """Megabytes (10^6 bytes) of each accelerator's memory; missing means unknown."""
 
@@ -50,18 +52,24 @@ class Performance(Block):
     metric: str
     """Such as `accuracy` or `mean absolute error`."""
     value: Annotated[float, Field(allow_inf_nan=False)]
+    """What was measured."""
     units: str | None = None
+    """Unit of measurement, such as `GPa`."""
     split: str | None = None
     """Part of the data, such as `test`, or how it was split."""
     url: str | None = None
+    """Where the benchmark or the record is."""
     higher_is_better: bool | None = None
+    """Whether a larger value is a better one."""
 
 
 class Step(Block):
     """One step of a pipeline: a servable, or several at once on the same input."""
 
     servable: ServableRef | Annotated[tuple[ServableRef, ...], Field(min_length=1)]
+    """`owner/name`, `owner/name@3`, or several of these."""
     method: MethodName = "run"
+    """Which of its methods."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """In place of the method's own defaults; a caller may give others."""
     combine: Combine | None = None
@@ -83,10 +91,13 @@ class Servable(Block):
     """The part of a description that makes it run."""
 
     type: ServableType
+    """What it is, and so what runs it."""
     methods: dict[MethodName, Method] = Field(default_factory=dict, validate_default=True)
     """By name; that of a pipeline is made by the hub where it is missing."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """What else its type asks for."""
     resources: Resources = Resources()
+    """What a replica needs."""
     steps: tuple[Step, ...] | None = None
     """Pipeline: what runs, in order; the output of each is the input of the next."""
     model_type: str | None = None
@@ -94,9 +105,11 @@ class Servable(Block):
     model_summary: str | None = None
     """The model's layers or settings, for people to read."""
     framework: Framework | None = None
+    """What it was made with."""
     parameter_count: int | None = Field(default=None, ge=0)
     """Numbers that training has set."""
     performance: tuple[Performance, ...] = Field(default=(), exclude_if=not_)
+    """How well it did on named benchmarks."""
 
     @field_validator("methods")
     @classmethod
