@@ -28,6 +28,9 @@ class Variable:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    shard: int = 0
+    end: int = 0
+    """Where its numbers end in the file of its shard."""
 
     @property
     def label(self) -> str:
@@ -41,10 +44,27 @@ def read_index(path: Path) -> list[Variable]:
     if len(view) < _FOOTER or bytes(view[-8:]) != _MAGIC:
         raise truncated(path, "an index of TensorFlow's variables")
     try:
-        found = [_variable(key, value) for key, value in _entries(view, path)]
+        entries = list(_entries(view, path))
+        found = [_variable(key, value) for key, value in entries]
+        shards = next((Message(value).integer(1) for key, value in entries if not key), 1)
     except (WireError, UnicodeDecodeError) as error:
         raise unreadable(path, "an index of TensorFlow's variables", str(error)) from error
-    return [one for one in found if one is not None]
+    variables = [one for one in found if one is not None]
+    _check_data(path, variables, shards)
+    return variables
+
+
+def _check_data(path: Path, variables: list[Variable], shards: int) -> None:
+    """Raises DescribeError unless the files beside the index are long enough for all that it names."""
+    ends: dict[int, int] = {}
+    for one in variables:
+        ends[one.shard] = max(ends.get(one.shard, 0), one.end)
+    for shard, end in ends.items():
+        data = path.with_name(f"{path.stem}.data-{shard:05}-of-{shards:05}")
+        if not data.is_file():
+            raise unreadable(path, f"the variables beside it, in {data.name}", "no such file")
+        if data.stat().st_size < end:
+            raise truncated(data, f"{end} bytes of variables")
 
 
 def _variable(key: bytes, value: memoryview) -> Variable | None:
@@ -57,7 +77,8 @@ def _variable(key: bytes, value: memoryview) -> Variable | None:
         return None
     shape = entry.message(2)
     lengths = [dimension.integer(1) for dimension in shape.messages(2)] if shape else []
-    return Variable(key.decode(), tuple(lengths), dtype)
+    end = entry.integer(4) + entry.integer(5)
+    return Variable(key.decode(), tuple(lengths), dtype, entry.integer(3), end)
 
 
 def _entries(view: memoryview, path: Path) -> Iterator[tuple[bytes, memoryview]]:

@@ -164,7 +164,11 @@ def _columns(outer: Any, first: Any) -> int | None:
         if type(count) is int:
             return count
     weights = as_array(state_of(first).get("coef_"))
-    return weights.shape[-1] if weights is not None and weights.shape else None
+    if weights is not None and weights.shape:
+        return weights.shape[-1]
+    parts = state_of(first).get("estimators_")  # of an ensemble, each takes the same
+    count = simple(state_of(parts[0]).get("n_features_in_")) if isinstance(parts, list) and parts else None
+    return count if type(count) is int else None
 
 
 def _classes(value: Any) -> tuple[tuple[Any, ...] | None, str | None]:

@@ -119,6 +119,8 @@ def as_array(value: Any) -> Array | None:
     if kind is None or not _is_shape(shape):
         return None
     content = bytes_of(content) if not isinstance(content, list) else content
+    if content == b"" and 0 not in shape:
+        content = None  # it was stepped over, and pickletools made a copy
     return Array(kind, tuple(shape), content)
 
 

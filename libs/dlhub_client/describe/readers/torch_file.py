@@ -17,12 +17,13 @@ from dlhub_client.describe.readers.facts import ModelFacts, Signature, Tensor
 from dlhub_client.describe.readers.pickle_file import Pickled, pickle_in, read_pickle_stream
 from dlhub_client.describe.readers.pickle_source import Source
 from dlhub_client.describe.readers.pickle_values import Made, class_of, entries_of, simple, state_of
-from dlhub_client.describe.readers.problems import DescribeError, unreadable
+from dlhub_client.describe.readers.problems import DescribeError, truncated, unreadable
 from dlhub_client.describe.readers.safetensors import is_safetensors, read_safetensors
 from dlhub_client.describe.readers.torch_export import export_facts, is_export
 from dlhub_client.describe.readers.torch_tensors import (
     NamedTensor,
     parameter_count,
+    storage_bytes,
     tensor_of,
     tensor_table,
     tensors_in,
@@ -245,4 +246,9 @@ def _read_legacy(path: Path) -> ModelFacts:
             raise unreadable(path, _WHAT, "another pickle", "Save the model with torch.save or torch.export.")
         pickle_in(source, path)
         pickle_in(source, path)
-        return _saved(pickle_in(source, path), path)
+        pickled = pickle_in(source, path)
+        pickle_in(source, path)  # the names of the storages, which follow
+        size = storage_bytes(pickled.value)
+        if source.skip(size) < size:
+            raise truncated(path, f"{size} bytes of weights")
+        return _saved(pickled, path)

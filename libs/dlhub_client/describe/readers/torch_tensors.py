@@ -14,6 +14,7 @@ from dlhub_client.describe.readers.pickle_values import (
     class_of,
     entries_of,
     state_of,
+    walk,
 )
 
 _STORAGES = {
@@ -21,6 +22,11 @@ _STORAGES = {
     "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8",
     "BoolStorage": "bool", "BFloat16Storage": "bfloat16", "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128",
+}  # fmt: skip
+_STORAGE_BYTES = {
+    "FloatStorage": 4, "DoubleStorage": 8, "HalfStorage": 2, "LongStorage": 8, "IntStorage": 4,
+    "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "BFloat16Storage": 2,
+    "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
 }  # fmt: skip
 _DTYPES = {
     "float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32",
@@ -107,6 +113,17 @@ def _inside(prefix: str, value: Any, buffers: dict[str, frozenset[str]]) -> Iter
 
 def _joined(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+def storage_bytes(value: Any) -> int:
+    """How many bytes the storages take that a pickle refers to; unknown kinds count none."""
+    found: dict[Any, int] = {}
+    for one in walk(value):
+        identity = one.identity if isinstance(one, Persistent) else None
+        if isinstance(identity, tuple) and len(identity) >= 5 and isinstance(identity[1], Global):
+            size = _STORAGE_BYTES.get(identity[1].name, 0)
+            found[identity[2]] = size * identity[4] if type(identity[4]) is int else 0
+    return sum(found.values())
 
 
 def parameter_count(tensors: list[NamedTensor]) -> int | None:

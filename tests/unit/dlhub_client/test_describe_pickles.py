@@ -1,0 +1,489 @@
+"""Pickles are read and never run: estimators, objects, and files that would do harm."""
+
+from __future__ import annotations
+
+import bz2
+import collections
+import datetime
+import gzip
+import json
+import lzma
+import os
+import pickle
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from dlhub_client import describe
+from dlhub_client.describe.readers.pickle_file import read_pickle
+from dlhub_client.describe.readers.pickle_values import (
+    Made,
+    array_items,
+    as_array,
+    class_of,
+    simple,
+    state_of,
+    walk,
+)
+
+FLOWERS = load_iris()
+DATA = StandardScaler().fit_transform(FLOWERS.data)
+NAMES = FLOWERS.target_names[FLOWERS.target]
+
+
+def run_of(model: describe.ModelDescription) -> dict[str, Any]:
+    run: dict[str, Any] = model.to_dict()["servable"]["methods"]["run"]
+    return run
+
+
+def pickled(folder: Path, value: Any, protocol: int = 5) -> Path:
+    path = folder / "model.pkl"
+    path.write_bytes(pickle.dumps(value, protocol))
+    return path
+
+
+# --- estimators ---
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_protocol_tells_the_same(tmp_path: Path, protocol: int) -> None:
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5)).fit(DATA, NAMES)
+    description = describe.sklearn_model(pickled(tmp_path, model, protocol))
+    document = description.to_dict()
+    assert document["servable"]["options"]["classes"] == ["setosa", "versicolor", "virginica"]
+    assert document["servable"]["framework"] == {"name": "scikit-learn", "version": sklearn.__version__}
+    assert run_of(description)["input"]["shape"] == [None, 4]
+    assert "C=0.5" in document["servable"]["model_summary"]
+    assert "standardscaler: StandardScaler(" in document["servable"]["model_summary"]
+    assert description.suspicious == ()
+
+
+@pytest.mark.parametrize("how", [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])
+def test_joblib_files_plain_and_packed(tmp_path: Path, how: Any) -> None:
+    model = RandomForestClassifier(5, random_state=0).fit(DATA, NAMES)
+    path = tmp_path / "model.bin"
+    joblib.dump(model, path, compress=how)
+    description = describe.sklearn_model(path)
+    assert description.to_dict()["servable"]["options"]["serialization_method"] == "joblib"
+    assert description.facts.classes == ("setosa", "versicolor", "virginica")
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, bz2.compress, lzma.compress])
+def test_packed_pickles_are_loaded_by_joblib(tmp_path: Path, pack: Any) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pack(pickle.dumps(LinearRegression().fit(DATA, FLOWERS.target))))
+    document = describe.sklearn_model(path).to_dict()
+    assert document["servable"]["options"]["serialization_method"] == "joblib"
+    assert "joblib" in document["dlhub"]["dependencies"]["python"]
+
+
+def voting(kind: str) -> VotingClassifier:
+    return VotingClassifier([("a", LogisticRegression()), ("b", SVC())], voting=kind)
+
+
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [
+        (LogisticRegression(), "predict_proba"),
+        (LinearSVC(), "predict"),
+        (SVC(), "predict"),
+        (SGDClassifier(), "predict"),
+        (SGDClassifier(loss="log_loss"), "predict_proba"),
+        (OneVsRestClassifier(LinearSVC()), "predict"),
+        (OneVsRestClassifier(LogisticRegression()), "predict_proba"),
+        (voting("hard"), "predict"),
+        (GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2), "predict_proba"),
+        (make_pipeline(StandardScaler(), LinearSVC()), "predict"),
+        (LinearRegression(), "predict"),
+        (StandardScaler(), "transform"),
+        (make_pipeline(StandardScaler(), PCA(2)), "transform"),
+    ],
+)
+def test_the_method_is_the_one_that_the_estimator_has(tmp_path: Path, model: Any, method: str) -> None:
+    model.fit(DATA, FLOWERS.target)
+    run = run_of(describe.sklearn_model(pickled(tmp_path, model)))
+    assert run["method_details"]["method_name"] == method
+    assert hasattr(model, method)
+    assert hasattr(model, "predict_proba") == (method == "predict_proba")
+    output = getattr(model, method)(DATA)
+    declared = run["output"].get("shape")
+    assert declared is None or [None, *output.shape[1:]] == declared
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("kind", [RandomForestRegressor, Ridge])
+def test_regressors_tell_how_many_values_they_give(tmp_path: Path, kind: Any, targets: int) -> None:
+    y = np.column_stack([FLOWERS.target] * targets) if targets > 1 else FLOWERS.target
+    run = run_of(describe.sklearn_model(pickled(tmp_path, kind().fit(DATA, y))))
+    assert run["output"]["shape"] == ([None] if targets == 1 else [None, 2])
+
+
+def test_texts_are_a_list(tmp_path: Path) -> None:
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["a good", "a bad"], ["good", "bad"])
+    run = run_of(describe.sklearn_model(pickled(tmp_path, model)))
+    assert (run["input"]["type"], run["input"]["item_type"]) == ("list", {"type": "string"})
+
+
+def test_columns_that_have_names_need_a_table(tmp_path: Path) -> None:
+    model = ColumnTransformer([("a", StandardScaler(), ["height", "width"])])
+    model.n_features_in_ = 2
+    description = describe.sklearn_model(pickled(tmp_path, model))
+    assert any("by their names" in note for note in description.missing)
+
+
+def test_what_contradicts_the_estimator_is_refused(tmp_path: Path) -> None:
+    path = pickled(tmp_path, LogisticRegression().fit(DATA, FLOWERS.target))
+    with pytest.raises(describe.DescribeError, match=r"n_input_columns is 7.*model\.pkl takes 4"):
+        describe.sklearn_model(path, 7)
+    with pytest.raises(describe.DescribeError, match=r"2 classes.*knows 3: 0, 1, 2"):
+        describe.sklearn_model(path, classes=["a", "b"])
+    with pytest.raises(describe.DescribeError, match="as skops writes"):
+        describe.sklearn_model(path, serialization_method="skops")
+
+
+def test_an_estimator_that_was_not_fitted_asks_for_its_columns(tmp_path: Path) -> None:
+    path = pickled(tmp_path, LinearRegression())
+    with pytest.raises(describe.DescribeError, match="give n_input_columns"):
+        describe.sklearn_model(path)
+    assert run_of(describe.sklearn_model(path, 3))["input"]["shape"] == [None, 3]
+
+
+def by_hand(module: str, name: str, state: dict[str, Any]) -> bytes:
+    """A pickle of an instance of a class that is not there."""
+    parts = [pickle.PROTO + b"\x02", pickle.GLOBAL + f"{module}\n{name}\n".encode()]
+    parts += [pickle.EMPTY_TUPLE + pickle.NEWOBJ, pickle.dumps(state, 2)[2:-1], pickle.BUILD + pickle.STOP]
+    return b"".join(parts)
+
+
+def test_a_legacy_estimator_names_both_versions(tmp_path: Path) -> None:
+    path = tmp_path / "old.pkl"
+    state = {"n_features_in_": 3, "_sklearn_version": "0.19.1"}
+    path.write_bytes(by_hand("sklearn.linear_model.logistic", "LogisticRegression", state))
+    with pytest.raises(describe.DescribeError, match=rf"0\.19\.1; {sklearn.__version__} is installed here"):
+        describe.sklearn_model(path)
+    path.write_bytes(by_hand("sklearn.linear_model.logistic", "LogisticRegression", {"n_features_in_": 3}))
+    with pytest.raises(describe.DescribeError, match=r"before 0\.18"):
+        describe.sklearn_model(path)
+    assert describe.sklearn_model(path, sklearn_version="1.0.2").facts.version == "1.0.2"
+
+
+def test_another_version_is_pinned_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "older.pkl"
+    state = {"n_features_in_": 3, "_sklearn_version": "1.2.0"}
+    path.write_bytes(by_hand("sklearn.linear_model._base", "LinearRegression", state))
+    description = describe.sklearn_model(path)
+    packages = description.to_dict()["dlhub"]["dependencies"]["python"]
+    assert packages["scikit-learn"] == "1.2.0"
+    assert packages["numpy"] is None  # that of here may be too new for it
+    assert any("1.2.0" in note and sklearn.__version__ in note for note in description.missing)
+
+
+# --- objects ---
+
+
+CLASS = '''
+"""A module that must not be imported."""
+import numpy as np
+raise RuntimeError("imported")
+
+class Scaler:
+    """Scales."""
+    def scale(self, x: np.ndarray, by: float = 2.0, *, note: str = "n", raw=None) -> list[float]:
+        """Times `by`."""
+    def two(self, a: int, b: "str"): ...
+    @staticmethod
+    def fixed(a: tuple[int, ...]) -> dict[str, float]: ...
+'''
+
+
+def test_a_method_is_described_from_source_that_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "scaling_code.py").write_text(CLASS)
+    path = tmp_path / "scaler.pkl"
+    path.write_bytes(by_hand("scaling_code", "Scaler", {}))
+    model = describe.class_method(path, "scale", files=[tmp_path / "scaling_code.py"])
+    document, run = model.to_dict(), run_of(model)
+    assert run["input"] == {"type": "ndarray", "item_type": {"type": "float"}}
+    assert run["output"] == {"type": "list", "item_type": {"type": "float"}}
+    assert run["parameters"] == {"by": 2.0, "note": "n", "raw": None}
+    assert run["parameter_types"] == {"by": {"type": "float"}, "note": {"type": "string"}}
+    assert run["method_details"] == {"method_name": "scale", "class_name": "scaling_code.Scaler"}
+    assert document["datacite"]["descriptions"][0]["description"] == "Times `by`."
+    assert document["dlhub"]["files"] == {"pickle": "scaler.pkl", "other": ["scaling_code.py"]}
+    assert "scaling_code" not in sys.modules
+
+
+def test_several_arguments_of_a_method_are_a_tuple(tmp_path: Path) -> None:
+    (tmp_path / "scaling_code.py").write_text(CLASS)
+    path = tmp_path / "scaler.pkl"
+    path.write_bytes(by_hand("scaling_code", "Scaler", {}))
+    run = run_of(describe.class_method(path, "two", files=[tmp_path / "scaling_code.py"]))
+    assert [one["name"] for one in run["input"]["element_types"]] == ["a", "b"]
+    assert [one["type"] for one in run["input"]["element_types"]] == ["integer", "string"]
+    assert run["method_details"]["unpack"] is True
+    run = run_of(describe.class_method(path, "fixed", files=[tmp_path / "scaling_code.py"]))
+    assert (run["input"]["type"], run["output"]["type"]) == ("list", "dict")
+
+
+class Loaded:
+    def double(self, x: float) -> float:
+        """Twice."""
+        return 2 * x
+
+
+def test_a_class_that_is_loaded_tells_its_hints(tmp_path: Path) -> None:
+    sys.modules["loaded_here"] = sys.modules[__name__]
+    path = tmp_path / "loaded.pkl"
+    path.write_bytes(by_hand("loaded_here", "Loaded", {}))
+    try:
+        run = run_of(describe.class_method(path, "double"))
+    finally:
+        del sys.modules["loaded_here"]
+    assert (run["input"], run["output"]) == ({"type": "float"}, {"type": "float"})
+
+
+def test_an_unknown_class_asks_for_types_and_modules(tmp_path: Path) -> None:
+    path = tmp_path / "thing.pkl"
+    path.write_bytes(by_hand("nowhere_known", "Thing", {}))
+    description = describe.class_method(path, "go")
+    assert run_of(description)["input"]["python_type"] == "builtins.object"
+    assert any("inputs=..." in note for note in description.missing)
+    assert any("nowhere_known" in note for note in description.missing)
+    path.write_bytes(by_hand("__main__", "Thing", {}))
+    notes = describe.class_method(path, "go").missing
+    assert any("script or notebook" in note for note in notes)
+
+
+def test_packages_of_what_the_pickle_names_are_required(tmp_path: Path) -> None:
+    path = pickled(tmp_path, collections.OrderedDict(a=np.zeros(3), b=datetime.timedelta(1)))
+    packages = describe.class_method(path, "keys").to_dict()["dlhub"]["dependencies"]["python"]
+    assert packages == {"numpy": np.__version__}
+
+
+# --- harm ---
+
+
+class Harm:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize(
+    "read", [describe.sklearn_model, describe.torch_model, lambda path: describe.class_method(path, "go")]
+)
+def test_a_pickle_that_would_run_code_is_not_run(tmp_path: Path, read: Any, protocol: int) -> None:
+    touched = tmp_path / "touched"
+    path = pickled(tmp_path, Harm(touched), protocol)
+    if read in (describe.sklearn_model, describe.torch_model):
+        with pytest.raises(describe.DescribeError):
+            read(path)
+    else:
+        with pytest.warns(describe.SuspiciousFile, match=r"system.*Nothing of it was run"):
+            description = read(path)
+        assert description.suspicious == (f"{os.system.__module__}.system",)
+    assert not touched.exists()
+    pickle.loads(path.read_bytes())  # it would have been
+    assert touched.exists()
+
+
+def test_harm_beside_an_estimator_is_flagged(tmp_path: Path) -> None:
+    model = LinearRegression().fit(DATA, FLOWERS.target)
+    model.note = Harm(tmp_path / "touched")
+    path = tmp_path / "model.joblib"
+    joblib.dump(model, path, compress=3)
+    with pytest.warns(describe.SuspiciousFile, match="system"):
+        description = describe.sklearn_model(path)
+    assert description.suspicious == (f"{os.system.__module__}.system",)
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"c__builtin__\ngetattr\n(tR.",
+        b"(S'1'\nios\nsystem\n.",
+        b"csubprocess\nPopen\n)R.",
+        b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93\x8c\x011\x85R.",
+        b"ctypes\nFunctionType\n)R.",
+        b"cnumpy\nload\n)R.",
+    ],
+)
+def test_other_ways_of_harm_are_flagged(tmp_path: Path, code: bytes) -> None:
+    (tmp_path / "x.pkl").write_bytes(code)
+    assert len(read_pickle(tmp_path / "x.pkl").suspicious) == 1
+
+
+def test_random_states_of_numpy_are_no_harm(tmp_path: Path) -> None:
+    values = [
+        np.random.RandomState(0),
+        np.random.default_rng(0),
+        np.float32(1),
+        np.dtype("f4"),
+        range(3),
+        {1},
+    ]
+    assert read_pickle(pickled(tmp_path, values)).suspicious == ()
+
+
+# --- odd pickles ---
+
+
+def test_a_pickle_that_holds_itself_ends(tmp_path: Path) -> None:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    value = read_pickle(pickled(tmp_path, cycle)).value
+    assert len(list(walk(value))) == 1
+    assert simple(value) is not None
+    parent = Loaded()
+    parent.__dict__["steps"] = [("self", parent)]
+    parent.__dict__["best_estimator_"] = parent
+    parent.__dict__["classes_"] = np.array(["a"])
+    with pytest.raises(describe.DescribeError, match="n_input_columns"):
+        describe.sklearn_model(pickled(tmp_path, parent))
+
+
+def test_lists_that_grow_at_each_level_stay_small(tmp_path: Path) -> None:
+    value: list[Any] = ["x"]
+    for _ in range(60):
+        value = [value, value, value, value]
+    found = read_pickle(pickled(tmp_path, value)).value
+    assert len(json.dumps(simple(found))) < 1_000_000
+
+
+def test_a_deep_pickle_is_read(tmp_path: Path) -> None:
+    deep = b"\x80\x04" + b"]" * 50_000 + b"a" * 49_999 + b"."
+    (tmp_path / "deep.pkl").write_bytes(deep)
+    assert len(list(walk(read_pickle(tmp_path / "deep.pkl").value))) == 50_000
+
+
+HUGE = {
+    "text": b"\x80\x04\x8d" + (2**60).to_bytes(8, "little") + b"x.",
+    "bytes": b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"x.",
+    "bytearray": b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b"x.",
+    "line": b"S'" + b"x" * 100_000 + b"'\n.",
+    "memo": b"\x80\x04]r\xff\xff\xff\x7f.",
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_declared_sizes_are_not_believed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "huge.pkl"
+    path.write_bytes(HUGE[name])
+    if name == "memo":  # a number in a dict, which costs nothing
+        assert read_pickle(path).value == []
+        return
+    with pytest.raises(describe.DescribeError, match=r"huge\.pkl"):
+        read_pickle(path)
+
+
+def test_long_bytes_are_stepped_over(tmp_path: Path) -> None:
+    array = np.arange(3_000_000, dtype=np.float64)
+    value = read_pickle(pickled(tmp_path, {"a": array, "b": "after"})).value
+    found = as_array(value["a"])
+    assert found is not None
+    assert (found.shape, found.content, value["b"]) == ((3_000_000,), None, "after")
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pkl"
+    packer = zlib.compressobj(9)
+    zeros = bytes(2**20)
+    parts = [packer.compress(b"\x80\x04\x8e" + (2**40).to_bytes(8, "little"))]
+    parts += [packer.compress(zeros) for _ in range(600)]
+    path.write_bytes(b"".join([*parts, packer.flush()]))
+    with pytest.raises(describe.DescribeError, match="unpacks to more"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"\x80\x04.", b"\x80\x04a.", b"\x80\x04(.", b"\x80\x04h\x05.", b"\x80\x04K\x01K\x02s.", b"\xff",
+        b"\x80\x04)\x81.", b"\x80\x04}(]K\x01u.", b"\x80\x04}(K\x01u.", b"\x80\x04K\x01K\x02\x93.", b"b.",
+        b"\x80\x04t.", b"\x80\x04(o.", b"\x80\x04K\x01K\x02a.", b"\x80\x04]", b"\x80\x04e.",
+    ],
+)  # fmt: skip
+def test_instructions_that_make_no_sense_are_refused(tmp_path: Path, code: bytes) -> None:
+    (tmp_path / "odd.pkl").write_bytes(code)
+    with pytest.raises(describe.DescribeError, match=r"odd\.pkl"):
+        read_pickle(tmp_path / "odd.pkl")
+
+
+def test_values_of_every_kind(tmp_path: Path) -> None:
+    values = [
+        1,
+        -1,
+        2**80,
+        1.5,
+        True,
+        None,
+        "é",
+        b"b",
+        bytearray(b"c"),
+        (1,),
+        {1: 2},
+        np.float32(0.5),
+        "",
+        (),
+    ]
+    for protocol in range(6):
+        found = read_pickle(pickled(tmp_path, values, protocol)).value
+        assert found[:7] == values[:7]
+        assert simple(found[11]) == 0.5
+    assert array_items(as_array(read_pickle(pickled(tmp_path, np.array([1, 2]))).value)) == [1, 2]  # type: ignore[arg-type]
+
+
+def test_objects_keep_their_state(tmp_path: Path) -> None:
+    class_made = read_pickle(pickled(tmp_path, Loaded_with(3))).value
+    assert isinstance(class_made, Made)
+    assert state_of(class_made) == {"a": 3}
+    assert getattr(class_of(class_made), "name", None) == "Loaded"
+
+
+def Loaded_with(a: int) -> Loaded:
+    made = Loaded()
+    made.__dict__["a"] = a
+    return made
+
+
+def test_a_torch_checkpoint_is_not_run_either(tmp_path: Path) -> None:
+    """The same machine reads what lies inside archives."""
+    import zipfile
+
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps(Harm(tmp_path / "touched"), 2))
+    with pytest.raises(describe.DescribeError, match=r"would run .*system"):
+        describe.torch_model(path)
+    assert not (tmp_path / "touched").exists()
+
+
+def test_reading_a_pickle_imports_nothing_that_it_names(tmp_path: Path) -> None:
+    path = pickled(tmp_path, LinearRegression().fit(DATA, FLOWERS.target))
+    code = "import sys; from dlhub_client import describe; describe.sklearn_model(sys.argv[1]); "
+    code += "print('sklearn' in sys.modules)"
+    command = [sys.executable, "-c", code, str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "False\n"
