@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlhub_cli.given import json_value
 from dlhub_cli.options import AsJson, Token, Url, connect
 from dlhub_cli.output import note, print_json
 from dlhub_cli.progress import shown
+
+if TYPE_CHECKING:
+    from dlhub_cli.model_files import Wanted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,39 +24,81 @@ def add_to(app: typer.Typer) -> None:
     app.command()(publish)
 
 
+Declared = Annotated[
+    str | None, typer.Option(metavar="JSON|@FILE", help="Its type, where the file does not tell it.")
+]
+
+
 def init(
-    directory: Annotated[Path, typer.Argument(help="Where the model's files are.")] = Path(),
+    place: Annotated[Path, typer.Argument(metavar="MODEL|DIR", help="A model's file, or a folder.")] = Path(),
     name: Annotated[str | None, typer.Option("--name", help="Name of the servable.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="What it is called in lists.")] = None,
     author: Annotated[
         list[str] | None, typer.Option("--author", metavar='"FAMILY, GIVEN"', help="May be repeated.")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--type", help="static_method, class_method or sklearn.")
+        str, typer.Option("--type", help="Of a folder: static_method, class_method or sklearn.")
     ] = "static_method",
+    function: Annotated[
+        str | None, typer.Option("--function", metavar="NAME", help="Of a Python module: what to publish.")
+    ] = None,
+    inputs: Declared = None,
+    outputs: Declared = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Ask for what is missing.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a dlhub.json that is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a commented dlhub.json to fill in."""
-    from dlhub_cli.template import template
+    """Write a dlhub.json: from what a model's file tells, or for a folder one to fill in.
 
-    path = directory / "dlhub.json"
+    The file is read and never run; the framework need not be installed.
+    """
+    from dlhub_cli.model_files import Wanted, is_model
+
+    model = is_model(place)
+    folder = place.absolute().parent if model else place
+    path = folder / "dlhub.json"
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} exists already; --force replaces it")
+    stem = place.resolve().stem if model else place.resolve().name
     if interactive:
-        name = name or typer.prompt("Name (letters, digits, _ . -)", default=directory.resolve().name)
+        name = name or typer.prompt("Name (letters, digits, _ . -)", default=stem)
         title = title or typer.prompt("Title")
         author = author or [typer.prompt('Author ("Family, Given")')]
-    text = template(kind, name or directory.resolve().name, title, author or [])
-    directory.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    if as_json:
-        print_json({"path": str(path)})
+    if model:
+        declared = {"inputs": inputs, "outputs": outputs}
+        arguments = {key: json_value(text, f"--{key}") for key, text in declared.items() if text}
+        wanted = Wanted(name=name, title=title, authors=author or [], function=function, arguments=arguments)
+        words = _describe_model(place, folder, wanted)
     else:
-        note(f"Wrote {path}. Fill it in, then: dlhub publish --local {directory}")
+        words = _write_template(folder, kind, name or stem, title, author or [])
+    print_json({"path": str(path)}) if as_json else note(words)
+
+
+def _describe_model(place: Path, folder: Path, wanted: Wanted) -> str:
+    """Write the description of a model's file beside it; what to tell the person."""
+    from dlhub_cli.model_files import describe_file
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        description, what = describe_file(place, wanted)
+    description.write(folder)
+    lines = [f"{place} is: {what}.", *(f"Warning: {one.message}" for one in warned)]
+    if not description.to_dict()["datacite"].get("creators"):
+        lines.append('Nobody is named as its author: --author "Family, Given", or edit datacite.creators.')
+    lines.append(f"Wrote {folder / 'dlhub.json'}. Look at it: dlhub describe {folder}")
+    return "\n".join([*lines, f"Then: dlhub publish --local {folder}"])
+
+
+def _write_template(folder: Path, kind: str, name: str, title: str | None, authors: list[str]) -> str:
+    from dlhub_cli.template import template
+
+    text = template(kind, name, title, authors)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "dlhub.json"
+    path.write_text(text, encoding="utf-8")
+    return f"Wrote {path}. Fill it in, then: dlhub publish --local {folder}"
 
 
 def publish(
