@@ -17,7 +17,7 @@ from dlhub_shim.loaders import FunctionOf
 Declared = Dict[str, Any]
 
 _VERSION = re.compile(
-    rb"_sklearn_version(?:\x94|q.|r.{4}|p\d+\n)?(?:\x8c.|X.{4}|V|U.|T.{4}|S['\"])([0-9][0-9A-Za-z.+]*)",
+    rb"_sklearn_version\n?(?:\x94|q.|r.{4}|p\d+\n)?(?:\x8c.|X.{4}|V|U.|T.{4}|S['\"])([0-9][0-9A-Za-z.+]*)",
     re.DOTALL,
 )
 """How every pickle protocol writes that attribute of an estimator."""

@@ -1,0 +1,63 @@
+"""A hub whose builder finds CPU builds, and the frameworks' environments in its folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance.conftest import RunningHub
+
+from dlhub_client import DLHubClient
+from dlhub_embedded.background import detach
+from dlhub_embedded.control import down
+from dlhub_embedded.settings import Settings
+from models.describing import described
+from models.workshop import FIND_LINKS, Workshop, find_links
+
+PER_TEST_S = 600
+"""Fetching and installing a framework counts as part of the first test that needs it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.timeout(PER_TEST_S))
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    home = tmp_path_factory.mktemp("hub")
+    found = detach(home, Settings.from_environment({**os.environ, FIND_LINKS: find_links()}))
+    assert found.url
+    yield RunningHub(home, found.url, Path(found.token_file).read_text().strip())
+    down(home)
+
+
+@pytest.fixture(scope="session")
+def client(hub: RunningHub) -> Iterator[DLHubClient]:
+    with hub.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def workshop(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Any:
+    workshop = Workshop(hub.home, tmp_path_factory.mktemp("workshop"))
+    yield workshop
+    terminal: Any = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    for framework, seconds in workshop.seconds.items():
+        terminal.write_line(f"environment of {framework}: {seconds:.0f} s")
+
+
+@pytest.fixture(scope="session")
+def publish(client: DLHubClient) -> Callable[..., str]:
+    """Publishes a folder under the description that `described` makes of the other arguments; its name."""
+
+    def publish(folder: Path, name: str, framework: str, servable: dict[str, Any], **files: Any) -> str:
+        description = described(name, framework, servable, **files)
+        (folder / "dlhub.json").write_text(json.dumps(description))
+        return client.publish_servable(folder).name
+
+    return publish
