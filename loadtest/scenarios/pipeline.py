@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 
 from dlhub_client import describe
@@ -35,9 +36,9 @@ def measure(bench: Bench, report: Report) -> None:
         whole = hub.target(hub.publish_described(f"pipeline-{method}", made))
         slowest = hub.target(names[1], f"methods/{method}/run")
         shares = []
-        for index in range(rounds):  # in alternation: both of a round see the same machine
+        for index in range(rounds):
             bench.steps.doing(f"{kind}, round {index + 1}")
-            alone, three = _median_ms(bench, slowest), _median_ms(bench, whole)
+            alone, three = _medians_ms(bench, slowest, whole)
             allowed = 1.5 * alone + (STEPS - 1)
             shares.append(three / allowed)
             rows.append((kind, number(alone), number(three), number(allowed)))
@@ -49,9 +50,13 @@ def measure(bench: Bench, report: Report) -> None:
     report.sheets.append(Sheet(title="Runs one at a time, by round", columns=columns, rows=tuple(rows)))
 
 
-def _median_ms(bench: Bench, target: Target) -> float:
-    count = bench.effort.serial // 2
-    bodies = [json.dumps({"inputs": text}).encode() for text in distinct(count + WARM)]
-    with Caller(target) as caller:
-        times = list(serial_ms(caller, bodies, b"Hello World"))[WARM:]
-    return percentile(times, 50)
+def _medians_ms(bench: Bench, *targets: Target) -> list[float]:
+    """Of each target, run by run in turn: whatever else the machine does meets all of them alike."""
+    texts = distinct(bench.effort.serial + WARM)
+    bodies = [json.dumps({"inputs": text}).encode() for text in texts]
+    with ExitStack() as callers:
+        series = [
+            serial_ms(callers.enter_context(Caller(target)), bodies, b"Hello World") for target in targets
+        ]
+        times = list(zip(*series, strict=True))[WARM:]
+    return [percentile(column, 50) for column in zip(*times, strict=True)]
