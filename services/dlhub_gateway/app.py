@@ -10,6 +10,7 @@ from dlhub_gateway.routes import (
     accounts,
     blobs,
     builds,
+    checks,
     deployments,
     health,
     metrics,
@@ -22,7 +23,20 @@ from dlhub_gateway.routes import (
 )
 from dlhub_gateway.siblings import Siblings
 
-NOUNS = (runs, tasks, health, accounts, publish, servables, builds, deployments, sites, blobs, schemas)
+NOUNS = (
+    runs,
+    tasks,
+    health,
+    accounts,
+    publish,
+    servables,
+    builds,
+    deployments,
+    sites,
+    blobs,
+    checks,
+    schemas,
+)
 """Runs first: aiohttp looks through the routes in this order."""
 
 

@@ -10,6 +10,7 @@ import msgpack
 from dlhub_gateway.cutting import items_along
 from dlhub_gateway.files.references import takes_files
 from dlhub_types import compile_argument
+from dlhub_types.coercions import Coercion, coercions
 from dlhub_types.method_checks import ParameterChecks
 from proto_msgs import codec
 from proto_msgs.description import Method
@@ -92,6 +93,10 @@ class CompiledMethod:
         """The value that the model shall get. Raises InputMismatch."""
         checker = self._checker
         return checker.from_json(inputs, path) if as_json else checker.check(inputs, path)
+
+    def coercions(self, inputs: Any, as_json: bool) -> tuple[Coercion, ...]:
+        """What `check_inputs` would change. Raises InputMismatch."""
+        return coercions(self._checker, inputs, as_json=as_json)
 
     def items_in(self, value: Any) -> int:
         """How many independent items checked inputs hold; at least 1."""
