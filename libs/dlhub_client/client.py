@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from dlhub_client.address import resolve
-from dlhub_client.async_client import AsyncDLHubClient, TaskHandle
+from dlhub_client.async_client import AsyncDLHubClient
 from dlhub_client.errors import Cancelled
 from dlhub_client.futures import DLHubFuture
-from dlhub_client.models import LogLine, OnProgress
+from dlhub_client.models import LogLine, OnProgress, Returns
 from dlhub_client.portal import Portal
 from dlhub_client.retry import RetryPolicy
+from dlhub_client.running import TaskHandle
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +74,7 @@ class DLHubClient:
         outputs: Sequence[str] | None = None,
         fresh: bool = False,
         on_progress: OnProgress | None = None,
+        returns: Returns = None,
     ) -> Any:
         """Run a servable (`owner/name` or `owner/name@version`) and give its output.
 
@@ -82,9 +84,10 @@ class DLHubClient:
         fresh: computed now, even if the hub remembers the output (of a method declared deterministic).
         on_progress: told of the items that are done, where the hub runs a large input in pieces. The run is
         a task then.
+        returns: give the output as "numpy", "pandas", "pil" or "torch" has it, or write it to this path.
         Raises ServableFailed with the model's traceback, InputMismatch, NotFound, ...
         """
-        given = (outputs, fresh, on_progress)
+        given = (outputs, fresh, on_progress, returns)
         if asynchronous:
             return self.run_async(name, inputs, parameters, timeout_s, method, debug, *given)
         return self._portal.call(
@@ -102,13 +105,14 @@ class DLHubClient:
         outputs: Sequence[str] | None = None,
         fresh: bool = False,
         on_progress: OnProgress | None = None,
+        returns: Returns = None,
     ) -> DLHubFuture:
         """Hand a run to the hub, which keeps it through restarts; a future for its output.
 
         on_progress: told of the items that are done, where the hub runs a large input in pieces.
         """
         handle = self._portal.call(
-            lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh)
+            lambda hub: hub.run_async(name, inputs, parameters, timeout_s, method, outputs, fresh, returns)
         )
         future = DLHubFuture(handle.task_id, functools.partial(self._cancel_task, handle.task_id), debug)
 

@@ -37,7 +37,7 @@ CONNECT_TIMEOUT_S = 10.0
 DEFAULT_TIMEOUT_S = 60.0
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Body = bytes | io.BytesIO | aiohttp.MultipartWriter
+Body = bytes | io.BytesIO | io.BufferedReader | aiohttp.MultipartWriter
 _LARGE_BYTES = 1 << 20  #: aiohttp writes larger bodies in pieces only when they come as a file
 
 

@@ -12,7 +12,7 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,6 +25,8 @@ from dlhub_client.retry import RetryPolicy
 from proto_msgs import codec
 
 OnError = Literal["raise", "return"]
+Prepare = Callable[[Any, str], Awaitable[Any]]
+"""From an input and its path to the value that is sent."""
 Post = Callable[[Callable[[], Body], Mapping[str, str]], Awaitable[Any]]
 """Sends a body with its headers as one logical request and gives the decoded answer."""
 
@@ -115,13 +117,21 @@ class Chunk:
         return Chunk([self.indices[i] for i in chosen], [self.items[i] for i in chosen])
 
 
-def chunks(inputs: Iterable[Any], pace: Pace, form: Form) -> Iterator[Chunk]:
+async def as_it_is(value: Any, path: str) -> Any:
+    """The `Prepare` that changes nothing."""
+    return value
+
+
+async def chunks(
+    inputs: Iterable[Any], pace: Pace, form: Form, prepare: Prepare = as_it_is
+) -> AsyncIterator[Chunk]:
     """Cut `inputs` into chunks as large as the pace says at that moment. Raises EncodeError."""
     indices: list[int] = []
     items: list[bytes] = []
     size_bytes = 0
     for index, value in enumerate(inputs):
-        item = form.item(value, f"inputs[{index}]")
+        path = f"inputs[{index}]"
+        item = form.item(value if prepare is as_it_is else await prepare(value, path), path)
         full = len(items) >= pace.items or size_bytes + len(item) > pace.bounds.most_bytes
         if items and full:
             yield Chunk(indices, items)
@@ -148,9 +158,16 @@ class MapCall:
     """One map: sends the chunks, keeps the outcomes in order."""
 
     def __init__(
-        self, post: Post, rest: Mapping[str, Any], form: Form, bounds: Bounds, retry: RetryPolicy
+        self,
+        post: Post,
+        rest: Mapping[str, Any],
+        form: Form,
+        bounds: Bounds,
+        retry: RetryPolicy,
+        prepare: Prepare = as_it_is,
     ) -> None:
         self._post = post
+        self._prepare = prepare
         self._form = form
         self._rest = rest
         self._bounds = bounds
@@ -166,10 +183,10 @@ class MapCall:
         total = len(inputs) if isinstance(inputs, Sized) else None
         try:
             async with asyncio.TaskGroup() as group:
-                remaining = chunks(inputs, pace, self._form)
+                remaining = chunks(inputs, pace, self._form, self._prepare)
                 while True:
                     await slots.acquire()  # before the next chunk is cut: its size uses what was learnt
-                    chunk = next(remaining, None)
+                    chunk = await anext(remaining, None)
                     if chunk is None:
                         break
                     work = self._finish(chunk, pace, on_error, on_progress, total)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Returns = str | os.PathLike[str] | None
+"""How an output is given: "numpy", "pandas", "pil", "torch", or the path of a file to write it to, by whose
+suffix an array is written (.npy, .png, .jpg, .tif, .csv; a file output as it is); None: as it comes."""
 FINAL_TASK = frozenset({"succeeded", "failed", "cancelled", "expired"})
 FINAL_BUILD = frozenset({"succeeded", "failed", "cancelled"})
 

@@ -77,6 +77,7 @@ class FakeGateway:
         self.troubles: deque[Trouble] = deque()
         self.models: dict[str, Model] = {"ada/double": lambda inputs, _: inputs * 2}
         self.describe: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {"run_id": "r", "site": "here"}
         self.items: dict[str, list[dict[str, Any]]] = {}
         self.documents: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
@@ -102,6 +103,7 @@ class FakeGateway:
         route("POST", BASE + "/servables/{owner}/{name}/map", self._map)
         route("GET", BASE + "/tasks/{id}", self._task)
         route("DELETE", BASE + "/tasks/{id}", self._cancel)
+        route("PUT", BASE + "/blobs/{sha256}", self._blob)
         route("GET", BASE + "/builds/{id}", self._build)
         route("GET", BASE + "/builds/{id}/log", self._build_log)
         route("*", "/{anything:.*}", self._anything)
@@ -180,7 +182,7 @@ class FakeGateway:
             output = self._call(request, asked["inputs"], asked.get("parameters") or {})
         except DLHubError as error:
             return _problem(422, error.code, error.message, error.details)
-        return _answer(request, {"output": output, "metadata": {"run_id": "r", "site": "here"}})
+        return _answer(request, {"output": output, "metadata": self.metadata})
 
     def _call(self, request: web.Request, inputs: Any, parameters: dict[str, Any]) -> Any:
         method = request.match_info.get("method", "run")
@@ -201,7 +203,9 @@ class FakeGateway:
 
     def _accept(self, request: web.Request, asked: dict[str, Any]) -> web.Response:
         task_id = f"t{len(self.tasks) + 1}"
-        self.tasks[task_id] = {"id": task_id, "status": "queued", "asked": asked, "name": _name(request)}
+        name = _name(request)
+        about = {"servable": name, "version": 1, "method": request.match_info.get("method", "run")}
+        self.tasks[task_id] = {"id": task_id, "status": "queued", "asked": asked, "name": name, **about}
         location = f"{BASE}/tasks/{task_id}"
         return _answer(
             request, {"id": task_id, "status": "queued"}, status=202, headers={"Location": location}
@@ -237,6 +241,9 @@ class FakeGateway:
             task["status"] = "cancelled"
             self.finish.set()
         return _answer(request, {"id": task["id"], "status": task["status"]})
+
+    async def _blob(self, request: web.Request) -> web.Response:
+        return _answer(request, {"sha256": request.match_info["sha256"]}, status=201)
 
     # --- builds ---
 

@@ -182,7 +182,7 @@ async def test_nobody_there_says_where_and_what_to_do() -> None:
 async def test_an_answer_that_does_not_come_ends_at_the_deadline(
     hub: AsyncDLHubClient, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlhub_client.async_client.MARGIN_S", 0.1)
+    monkeypatch.setattr("dlhub_client.run_requests.MARGIN_S", 0.1)
     gateway.troubles.extend(Trouble(503, retry_after_s="5") for _ in range(5))
     with pytest.raises(Unavailable):
         await hub.run("ada/double", 1, timeout_s=0.2)

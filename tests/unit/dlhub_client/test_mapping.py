@@ -42,7 +42,7 @@ async def test_requests_are_bounded_in_bytes(hub: AsyncDLHubClient, gateway: Fak
 
 async def test_an_item_above_the_bound_travels_alone() -> None:
     pace = Pace(Bounds(first_items=10, most_bytes=100))
-    assert [list(chunk.indices) for chunk in chunks(["a", "b" * 200, "c"], pace, AsMsgpack())] == [
+    assert [list(chunk.indices) async for chunk in chunks(["a", "b" * 200, "c"], pace, AsMsgpack())] == [
         [0],
         [1],
         [2],
