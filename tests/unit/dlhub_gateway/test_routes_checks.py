@@ -26,7 +26,7 @@ INPUTS = {"points": [[1.5, 0.1]], "more": [[1, 2]], "weights": [1, 2, 0.5]}
 
 @pytest.fixture
 def described(stack: Stack) -> Stack:
-    stack.catalog.add(version("noop", 2, {"run": METHOD}, version_id="noop-2"))
+    stack.catalog.add(version("noop", 2, {"run": METHOD}, version_id="noop-1"))
     return stack
 
 
