@@ -157,6 +157,7 @@ def description(
 ) -> Description:
     """A description with one method; `dlhub` are fields of its block of that name."""
     run = {"input": {"type": "integer"}, "output": {"type": "integer"}}
+    steps = {"steps": [{"servable": "ada/step"}]} if kind == "Pipeline" else {}
     fields: dict[str, Any] = {
         "datacite": {
             "titles": [{"title": title}],
@@ -164,7 +165,7 @@ def description(
             "descriptions": [{"description": abstract, "descriptionType": "Abstract"}],
         },
         "dlhub": {"name": name, **dlhub},
-        "servable": {"type": kind, "methods": {"run": run}},
+        "servable": {"type": kind, "methods": {"run": run}, **steps},
     }
     return Description.model_validate(fields)
 

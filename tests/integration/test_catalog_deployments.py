@@ -43,6 +43,13 @@ async def test_a_new_servable_has_no_deployments(stage: Stage) -> None:
     assert (await stage.ask(GetDeployments(servable="ada/model"))).deployments == ()
 
 
+async def test_no_site_is_wished_to_serve_a_pipeline(stage: Stage) -> None:
+    published = await stage.publish(kind="Pipeline")
+    await _put(stage, Deployment(min_replicas=2))
+    await stage.ask(CreateTasks(tasks=(new_task("t", version_id=published.version_id),)))
+    assert await _wishes(stage, published.version_id) == []
+
+
 async def test_deployments_are_replaced_and_sites_hear_it(stage: Stage) -> None:
     await stage.publish()
     await _put(stage, Deployment(site="here", min_replicas=2))

@@ -18,7 +18,7 @@ from proto_msgs.identity import Principal
 from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_runs, unpack_runs
 from proto_msgs.sites import DeadLetter, ListDeadLetters, RequeueDeadLetter, VersionWanted
 from proto_msgs.tasks import CancelTask, CreateTasks, GetTask, TaskRecord
-from proto_msgs.topics import Lane, runs_queue
+from proto_msgs.topics import HUB, Lane, runs_queue
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ async def _requeue(stage: Stage, letter_id: str = "t", caller: Principal = ADMIN
     await stage.ask(RequeueDeadLetter(caller=caller, letter_id=letter_id))
 
 
-async def _published(stage: Stage) -> list[RunBatch]:
+async def _published(stage: Stage, version_id: str = "v1") -> list[RunBatch]:
     """Batches of runs that wait in the durable queue."""
     got: asyncio.Queue[Delivery] = asyncio.Queue()
-    queue = runs_queue("v1", Lane.DURABLE)
+    queue = runs_queue(version_id, Lane.DURABLE)
     depth = await stage.deps.bus.transport.depth(queue.name) or 0
     async with asyncio.timeout(5), stage.deps.bus.transport.consume(queue, got.put_nowait, prefetch=100):
         return [unpack_runs((await got.get()).envelope.body) for _ in range(depth)]
@@ -119,6 +119,15 @@ async def test_requeueing_opens_the_task_and_publishes_its_run(stage: Stage) -> 
     assert run.deadline > time.time() + 3600
     assert await _listed(stage) == []
     assert (await stage.heard(VersionWanted)).version_id == "v1"
+
+
+async def test_a_requeued_run_of_a_pipeline_goes_to_the_gateways(stage: Stage) -> None:
+    version_id = (await stage.publish(kind="Pipeline")).version_id
+    await stage.ask(CreateTasks(tasks=(new_task("t", version_id=version_id),)))
+    await _store(stage, _letter("t", version_id))
+    await _requeue(stage)
+    (batch,) = await _published(stage, HUB)
+    assert (batch.version_id, batch.runs[0].run_id) == (version_id, "t")
 
 
 async def test_a_requeued_run_ends_its_task(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from proto_msgs.servables import (
     ListVersions,
     ResolveVersion,
     ServableChanged,
+    VersionReady,
     VersionRecord,
 )
 
@@ -35,6 +36,25 @@ async def test_the_first_version_is_number_one_with_a_queued_build(stage: Stage)
     assert (published.servable, published.version, published.created) == ("ada/model", 1, True)
     assert (await stage.ask(GetBuild(build_id=published.build_id))).status == "queued"
     assert (await stage.heard(BuildQueued)).build_id == published.build_id
+
+
+async def test_a_pipeline_is_ready_at_once_and_nothing_is_built(stage: Stage) -> None:
+    published = await stage.publish(kind="Pipeline")
+    assert (published.status, published.build_id, published.created) == ("ready", "", True)
+    assert (await stage.heard(VersionReady)).version_id == published.version_id
+    assert stage.unheard(BuildQueued) == 0
+    assert await stage.database.builds.count_documents({}) == 0
+    again = await stage.publish(kind="Pipeline")
+    assert (again.version_id, again.created) == (published.version_id, False)
+    assert (await _resolve(stage)).is_pipeline
+
+
+async def test_a_name_means_its_newest_version_be_it_a_pipeline_or_not(stage: Stage) -> None:
+    await stage.publish_ready()
+    await stage.publish(kind="Pipeline")
+    assert (await _resolve(stage)).is_pipeline
+    await stage.publish_ready(archive=3)
+    assert (await _resolve(stage)).number == 3
 
 
 async def test_the_same_content_is_the_same_version(stage: Stage) -> None:

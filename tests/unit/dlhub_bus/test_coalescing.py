@@ -12,7 +12,7 @@ import pytest
 from dlhub_bus import Delivery, MemoryBroker, MemoryTransport, RunPublisher
 from proto_msgs.errors import DLHubError
 from proto_msgs.runs import Run, RunBatch, unpack_runs
-from proto_msgs.topics import Lane, run_key, runs_queue
+from proto_msgs.topics import HUB, Lane, run_key, runs_queue
 
 
 def run(run_id: str, size: int = 1) -> Run:
@@ -64,6 +64,16 @@ async def test_methods_do_not_mix(gateway: Gateway) -> None:
     gateway.add("a")
     gateway.add("b", method="other")
     assert sorted([await gateway.next(), await gateway.next()]) == [["a"], ["b"]]
+
+
+async def test_a_batch_may_go_to_another_queue_than_that_of_its_version(gateway: Gateway) -> None:
+    batch = RunBatch(
+        version_id="other", method="run", lane=Lane.DURABLE, reply_to="", answer_key=b"", runs=(run("a"),)
+    )
+    async with gateway.transport.consume(runs_queue(HUB, Lane.DURABLE), gateway.on_delivery, prefetch=1):
+        await gateway.publisher.publish_batch(batch, to=HUB)
+        assert await gateway.next() == ["a"]
+    assert await gateway.transport.depth(run_key("other", Lane.DURABLE)) is None
 
 
 async def test_batches_are_bounded_in_items(gateway: Gateway) -> None:

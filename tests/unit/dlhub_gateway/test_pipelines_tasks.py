@@ -148,6 +148,20 @@ async def test_what_another_gateway_held_when_it_died_begins_anew(hub: Stack) ->
     assert [task["output"] for task in tasks_] == [1, 3]
 
 
+async def test_a_task_survives_a_lost_connection(hub: Stack) -> None:
+    """Its delivery comes again, to this gateway or to another one."""
+    hub.site.answering.clear()
+    location = await begun(hub, [1])
+    await until(lambda: bool(hub.site.batches))
+    hub.transport.lose()
+    await until(lambda: hub.hub.pipeline_tasks.running == 0)
+    hub.transport.restore()
+    hub.site.answering.set()
+    await hub.site.beat("double-1", "add-1", "total-1")
+    assert (await ended(hub, location))["output"] == 3
+    assert [batch.version_id for batch in hub.site.batches].count("double-1") == 2
+
+
 async def test_a_run_that_ended_meanwhile_is_not_begun(hub: Stack) -> None:
     task = await ended(hub, await begun(hub, [1]))
     before = len(hub.site.batches)

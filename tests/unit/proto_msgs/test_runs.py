@@ -63,6 +63,13 @@ def test_a_batch_of_results_survives_the_trip() -> None:
     assert unpack_results(pack_results(RESULTS)) == RESULTS
 
 
+def test_outcomes_of_pipelines_tell_of_their_steps() -> None:
+    steps = ({"servable": "ada/a@1", "timings_ms": {"run": 1.5}}, {"branches": [{"name": "b"}]})
+    outcome = Outcome(run_id="1", ok=True, body=b"y", steps=steps)
+    batch = ResultBatch(site="hub", version_id="v", answer_key=b"secret", outcomes=(outcome,))
+    assert unpack_results(pack_results(batch)) == batch
+
+
 def test_recorded_bytes_of_the_first_release_are_still_read() -> None:
     assert unpack_runs(RUNS_OF_0_1) == BATCH
     assert unpack_results(RESULTS_OF_0_1) == RESULTS

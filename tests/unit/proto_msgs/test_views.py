@@ -111,6 +111,15 @@ def test_what_is_no_map_of_few_parts_is_left_to_the_codec(value: Any) -> None:
     assert views.open_map(codec.pack(value)) is None
 
 
+def test_an_opened_value_says_where_the_elements_of_its_first_large_array_lie() -> None:
+    data = codec.pack([1, LARGE, LARGE])
+    value, elements = views.open_value(data)
+    assert elements is not None
+    assert data[elements : elements + LARGE.nbytes] == LARGE.tobytes()
+    np.testing.assert_array_equal(value[2], LARGE)
+    assert views.open_value(codec.pack(list(range(1000)))) == (list(range(1000)), None)
+
+
 def test_bytes_that_are_no_value_are_refused_as_by_the_codec() -> None:
     whole = codec.pack({"inputs": LARGE, "more": [1, "two"]})
     broken = [b"", b"\xc1", whole + b"\0", b"\x81\x90\x01", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"]
