@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from unit.dlhub_client.fake_gateway import Build, FakeGateway, Trouble
+from unit.proto_msgs.original.documents import STATIC
 
 from dlhub_client import AsyncDLHubClient, Progress, describe
 from dlhub_client.errors import BuildFailed, Cancelled, DeadlineExceeded, Malformed
@@ -190,3 +191,25 @@ async def test_the_log_so_far_does_not_wait_for_the_build(
     monkeypatch.setattr("dlhub_client.follow.PAUSE_S", 0.3)
     gateway.build = Build(status="building", endless=True)
     assert [line.text async for line in hub.build_log("b1")] == ["2 files", "numpy"]
+
+
+async def test_a_folder_with_a_document_of_the_original_is_sent_as_it_is(
+    hub: AsyncDLHubClient, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    folder = write_servable(tmp_path / "m")
+    (folder / "dlhub.json").write_text(json.dumps(STATIC))
+    await hub.publish_servable(folder)
+    ((metadata, _),) = gateway.uploads
+    assert metadata == STATIC
+
+
+async def test_a_folder_whose_description_contradicts_itself_is_not_sent(
+    hub: AsyncDLHubClient, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    folder = write_servable(tmp_path / "m")
+    document = json.loads((folder / "dlhub.json").read_text())
+    document["servable"]["methods"]["run"]["input"]["shape"] = [3]
+    (folder / "dlhub.json").write_text(json.dumps(document))
+    with pytest.raises(Malformed, match=r"dlhub\.json is not valid: .*the type 'float' has no field 'shape'"):
+        await hub.publish_servable(folder)
+    assert gateway.uploads == []
