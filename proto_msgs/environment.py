@@ -24,6 +24,8 @@ class Environment(BaseModel):
     """Pinned requirements with hashes, in the format of requirements.txt; names no index."""
     wheels: tuple[NamedBlob, ...] = ()
     """The wheels of the lock, in the blob store."""
+    image: str | None = None
+    """An image in a registry that holds the same and serves it, for executors that start containers."""
     archive: BlobRef
     """The published files, as uploaded."""
     packages: dict[str, str] = Field(default_factory=dict)

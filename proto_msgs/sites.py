@@ -16,7 +16,7 @@ class Deployment(Message):
 
     site: str | None = None
     """Name of a site; None: every site that accepts defaults."""
-    executor: Literal["parsl", "htex", "ipp"] = "parsl"
+    executor: Literal["parsl", "htex", "ipp", "tensorflow-serving", "sagemaker"] = "parsl"
     environment: Literal["venv"] = "venv"
     pinned: int | None = None
     """Serve this version only; None: whichever is asked for, and the newest ready one stays warm."""

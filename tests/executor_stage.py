@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -97,6 +98,8 @@ class Stand:
         self.executor = executor
         self.folder = folder
         self.heard: dict[str, Heard] = {}
+        self.waits_for: Any = str(folder)
+        """What a run of `wait` is given."""
         self._numbers = iter(range(1_000_000))
 
     def listen(self, replica_id: str) -> Heard:
@@ -130,6 +133,10 @@ class Stand:
         async with asyncio.timeout(30):
             while not (self.folder / "began").exists():
                 await asyncio.sleep(0.01)
+
+    def kill(self, heard: Heard) -> None:
+        """End what a replica runs on, at once."""
+        os.kill(heard.info["pid"], signal.SIGKILL)
 
     def let_go(self) -> None:
         """Let the run of `wait` return."""

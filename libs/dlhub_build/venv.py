@@ -85,6 +85,19 @@ async def materialise(
     return EnvironmentPaths(python, files_dir, await asyncio.to_thread(install_shim, folders))
 
 
+async def materialise_files(archive: BlobRef, store: BlobStore, root: Path) -> Path:
+    """The published files alone, below `root`: for servers that bring their own environment.
+
+    Raises what `materialise` does.
+    """
+    settings, folders = BuildSettings(environments_dir=root, limits=ArchiveLimits()), Folders(root)
+    if (files_dir := folders.files(archive.sha256)).is_dir():
+        return files_dir
+    report = BoundedReport(NoReport(), max_chars=settings.max_log_chars, hidden=(f"{root}/",))
+    async with folders.work() as work:
+        return await ensure_files(archive, store, Uv(settings, folders, work, report))
+
+
 async def ensure_files(archive: BlobRef, store: BlobStore, uv: Uv) -> Path:
     """The extracted archive. Raises Malformed or TooLarge."""
     target = uv.folders.files(archive.sha256)

@@ -26,8 +26,11 @@ Wait = Annotated[
     ),
 ]
 Runner = Annotated[
-    Literal["parsl", "htex", "ipp"] | None,
-    typer.Option("--executor", help="What runs the replicas: DLHub's own, Parsl's HTEX or IPyParallel."),
+    Literal["parsl", "htex", "ipp", "tensorflow-serving", "sagemaker"] | None,
+    typer.Option(
+        "--executor",
+        help="What runs the replicas: DLHub's own, Parsl's HTEX, IPyParallel, or a server elsewhere.",
+    ),
 ]
 
 sites_group = typer.Typer(help="Sites, where servables run.", no_args_is_help=True)

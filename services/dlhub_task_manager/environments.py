@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlhub_build.examples import write_examples
-from dlhub_build.venv import materialise
+from dlhub_build.venv import materialise, materialise_files
 from dlhub_runtime.blobs import BlobStore
 from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.choice import Needs, make_executor
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.elsewhere import choice as elsewhere
+from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.tray import clear
 from dlhub_task_manager.fleet import KEPT_FOLDERS
 from dlhub_task_manager.switchboard import Switchboard
@@ -42,17 +44,23 @@ class Workshop:
     folder: Path
     """Of the task manager."""
     switchboard: Switchboard
+    yard: Yard
     tasks: asyncio.TaskGroup
 
 
 async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop) -> Executor:
     """Make the version's environment ready on this machine, and an executor that starts workers in it.
 
+    An executor whose replicas are elsewhere needs no environment here.
+
     `kind`: as deployments name executors. Raises Unavailable when the version has no environment or the
     site no such executor; whatever `materialise` raises.
     """
     if version.environment is None:
         raise Unavailable(f"{version.servable}@{version.number} has no environment: its build has not ended")
+    label = f"{version.version_id[:8]}-{secrets.token_hex(3)}"
+    if kind in elsewhere.ELSEWHERE:
+        return await _prepare_elsewhere(version, kind, label, workshop)
     paths = await materialise(version.environment, workshop.blobs, workshop.environments_dir)
     home = version_folder(workshop.folder, version.version_id)
     await asyncio.to_thread(_make_home, version, home)
@@ -63,7 +71,7 @@ async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop
         description=home / "dlhub.json",
     )
     needs = Needs(
-        label=f"{version.version_id[:8]}-{secrets.token_hex(3)}",
+        label=label,
         command=command,
         folder=home,
         blocks=blocks_folder(home),
@@ -71,6 +79,18 @@ async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop
         tasks=workshop.tasks,
     )
     return make_executor(kind, needs)
+
+
+async def _prepare_elsewhere(version: VersionRecord, kind: str, label: str, workshop: Workshop) -> Executor:
+    needs = elsewhere.Needs(
+        label=label,
+        version=version,
+        files=lambda: materialise_files(version.archive, workshop.blobs, workshop.environments_dir),
+        folder=version_folder(workshop.folder, version.version_id),
+        yard=workshop.yard,
+        tasks=workshop.tasks,
+    )
+    return await elsewhere.make_elsewhere(kind, needs)
 
 
 def blocks_folder(home: Path) -> Path:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlhub_task_manager.environments import Workshop, prepare_executor
+from dlhub_task_manager.executors.elsewhere.choice import Yard
+from dlhub_task_manager.executors.elsewhere.marks import Marks
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.intake import Intake, Site
 from dlhub_task_manager.machine import site_room
@@ -56,11 +58,15 @@ class Reconciler:
         self._site_file = site_file
         self._site = site
         self._ground = ground
+        self.yard = Yard(
+            site=site_file, marks=Marks(settings.task_manager_dir), folder=settings.task_manager_dir
+        )
         self._workshop = Workshop(
             blobs=site.blobs,
             environments_dir=settings.environments_dir,
             folder=settings.task_manager_dir,
             switchboard=switchboard,
+            yard=self.yard,
             tasks=ground.tasks,
         )
         self._room = site_room(site_file.limits)

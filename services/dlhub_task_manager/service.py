@@ -11,6 +11,7 @@ from dlhub_runtime.blobs import BlobStore
 from dlhub_runtime.exposition import exposed
 from dlhub_runtime.process import instance_name
 from dlhub_task_manager.cache import InferenceCache
+from dlhub_task_manager.executors.elsewhere.choice import sweep_forever
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.handlers import get_replica_logs
 from dlhub_task_manager.intake import Site
@@ -81,6 +82,7 @@ async def _work_until_cancelled(
     try:
         async with bus.listen(listeners), asyncio.TaskGroup() as loops:
             loops.create_task(_register(site_file, bus))
+            loops.create_task(sweep_forever(reconciler.yard))
             loops.create_task(reconciler.reconcile_forever())
             loops.create_task(reconciler.tick_forever())
             loops.create_task(_beat_forever(settings, bus, reconciler, changed))

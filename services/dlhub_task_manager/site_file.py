@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from proto_msgs.errors import Malformed
 
@@ -50,6 +50,66 @@ class Liveness(_Table):
     """What a model gets to return once its run was cancelled or its deadline passed."""
 
 
+class TensorFlowServingTable(_Table):
+    """For the executor `tensorflow-serving`: a server that runs already, or a program that is started."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
+    """Address of a server's REST API, such as http://127.0.0.1:8501."""
+    models: Path | None = None
+    """Folder that this task manager may write and the server reads; gets a folder per model."""
+    models_as: str | None = None
+    """The same folder as the server sees it; None: alike."""
+    config: Path | None = None
+    """The server's --model_config_file, which this task manager may write; the server must read it again by
+    itself (--model_config_file_poll_wait_seconds)."""
+    binary: str | None = None
+    """In place of all these: a tensorflow_model_server, by path or on PATH, that is started for each version.
+    It listens on all of the machine's addresses, and asks nobody who they are."""
+    arguments: tuple[str, ...] = ()
+    """More arguments for it."""
+    concurrent: int = Field(default=8, ge=1)
+    """Calls of one replica at the same time."""
+    start_timeout_s: float = Field(default=60.0, gt=0)
+    """Until a program that was started answers."""
+    load_timeout_s: float = Field(default=300.0, gt=0)
+    """Until a model can be called, from when the server was told of it."""
+    unload_timeout_s: float = Field(default=60.0, ge=0)
+    """Until a model's folder is removed though the server still has it loaded."""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        given = [name for name in ("url", "models", "config") if getattr(self, name) is not None]
+        if (self.binary is None) == (not given):
+            raise ValueError("give either url, models and config of a server, or binary to start one")
+        if given and len(given) < 3:
+            raise ValueError(f"url, models and config belong together; there is only {', '.join(given)}")
+        return self
+
+
+class SageMakerTable(_Table):
+    """For the executor `sagemaker`. Credentials are found as AWS' own tools find them, never here."""
+
+    region: str
+    endpoint_url: str | None = None
+    """Of another service that speaks SageMaker's protocol; None: Amazon's."""
+    role_arn: str | None = None
+    """Role that the containers run with; needed unless every servable has an endpoint in `endpoints`."""
+    instance_type: str = "ml.m5.large"
+    initial_instances: int = Field(default=1, ge=1)
+    """The fewest an endpoint has; beyond that there are as many as replicas."""
+    body: Literal["msgpack", "json"] = "msgpack"
+    """How containers want inputs and give outputs."""
+    images: dict[str, str] = Field(default_factory=dict)
+    """By servable (`owner/name`): an image in a registry that SageMaker can read, for versions whose
+    environment has none."""
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    """By servable: an endpoint that is there already; it is called, and neither changed nor removed."""
+    concurrent: int = Field(default=8, ge=1)
+    """Calls of one replica at the same time."""
+    load_timeout_s: float = Field(default=1800.0, gt=0)
+    """Until a new or changed endpoint is in service."""
+
+
 class SiteFile(_Table):
     """A whole site file."""
 
@@ -62,6 +122,8 @@ class SiteFile(_Table):
     provider: Provider = Provider()
     limits: Limits = Limits()
     liveness: Liveness = Liveness()
+    tensorflow_serving: TensorFlowServingTable | None = None
+    sagemaker: SageMakerTable | None = None
 
 
 def read_site_file(path: Path) -> SiteFile:

@@ -50,5 +50,5 @@ def test_a_deployment_chooses_its_executor(hub: RunningHub, client: DLHubClient,
 def test_unknown_executors_are_refused_with_those_that_there_are(
     client: DLHubClient, servable: str, given: Any
 ) -> None:
-    with pytest.raises(Malformed, match="'parsl', 'htex' or 'ipp'"):
+    with pytest.raises(Malformed, match="'parsl', 'htex', 'ipp', 'tensorflow-serving' or 'sagemaker'"):
         client.put_deployments(servable, [{"executor": given}])

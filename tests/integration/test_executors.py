@@ -1,6 +1,8 @@
-"""What every executor promises: ours, and those of the paper, with real processes.
+"""What every executor promises: ours, those of the paper, and those whose replicas are on servers elsewhere.
 
-Whatever differs between them stands in their table of capabilities.
+Whatever differs between them stands in their table of capabilities. Those that run Python do it in real
+processes; of the others TensorFlow Serving is a double in a process of its own, and SageMaker is moto's
+server with a front that answers calls.
 """
 
 from __future__ import annotations
@@ -9,21 +11,32 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from doubles.aws import CREDENTIALS, Front, front, moto_server
+from elsewhere_stage import standing_elsewhere
 from executor_stage import Stand, ends, processes_of, standing
 from shim_worker import copy_shim
 
 from dlhub_task_manager.executors import blocks
 from dlhub_task_manager.executors.choice import EXECUTORS
+from dlhub_task_manager.executors.elsewhere.choice import ELSEWHERE
+from dlhub_task_manager.executors.sagemaker.service import SageMaker
 from proto_msgs.arrays import RawArray
 from proto_msgs.errors import Unavailable
 
-pytestmark = pytest.mark.parametrize("kind", sorted(EXECUTORS))
+every_executor = pytest.mark.parametrize("kind", sorted([*EXECUTORS, *ELSEWHERE]))
+runs_python = pytest.mark.parametrize("kind", sorted(EXECUTORS))
+BROKEN = "raise OSError('no weights')"
+ONE = np.ones(1, "float32")
+
+MakeStand = Callable[..., AbstractAsyncContextManager[Stand]]
 
 
 @pytest.fixture
@@ -31,9 +44,47 @@ def shim(tmp_path: Path) -> Path:
     return copy_shim(tmp_path / "shim")
 
 
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
 @pytest.fixture
-async def stand(kind: str, shim: Path, tmp_path: Path) -> AsyncIterator[Stand]:
-    async with standing(kind, shim, tmp_path) as stand:
+async def aws(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Front | None]:
+    """What stands in for Amazon's cloud, which has nothing of ours afterwards; None: not needed."""
+    if kind != "sagemaker":
+        yield None
+        return
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(SageMaker, "look_s", 0.2)
+    async with front(request.getfixturevalue("moto")) as aws:
+        yield aws
+        made, deleted = (
+            [len(aws.of(f"{verb}{what}")) for what in ("Model", "EndpointConfig", "Endpoint")]
+            for verb in ("Create", "Delete")
+        )
+        assert made <= deleted
+
+
+@pytest.fixture
+def make_stand(kind: str, tmp_path: Path, aws: Front | None) -> MakeStand:
+    """A stand of any kind; `broken`: with a model that cannot be loaded."""
+
+    def make(broken: bool = False, **options: Any) -> AbstractAsyncContextManager[Stand]:
+        if kind in ELSEWHERE:
+            return standing_elsewhere(kind, tmp_path, aws, broken=broken, **options)
+        return standing(kind, copy_shim(tmp_path / "shim"), tmp_path, *([BROKEN] if broken else []))
+
+    return make
+
+
+@pytest.fixture
+async def stand(make_stand: MakeStand) -> AsyncIterator[Stand]:
+    async with make_stand() as stand:
         yield stand
 
 
@@ -45,8 +96,178 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     while left := processes_of(tmp_path):
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.05)
+    assert not list(tmp_path.glob("tm/tensorflow_serving/*"))
 
 
+# --- every executor ---
+
+
+@every_executor
+async def test_each_run_has_its_own_outcome(stand: Stand) -> None:
+    replica_id, _ = await stand.replica()
+    outcomes = await stand.answer(replica_id, "run", a=ONE, b=2 * ONE, c=3 * ONE)
+    assert [outcomes[run_id][0] for run_id in "abc"] == [True] * 3
+    assert [float(_array(outcomes[run_id][1])[0]) for run_id in "abc"] == [1, 2, 3]
+
+
+@every_executor
+async def test_a_model_that_raises_is_quoted_and_goes_on(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    ok, why, *_ = (await stand.answer(replica_id, "fail", a=ONE))["a"]
+    assert (ok, why["code"]) == (False, "servable_failed")
+    assert "bread today" in why["message"]
+    assert (await stand.answer(replica_id, "run", b=ONE))["b"][0]
+    assert not heard.gone
+
+
+@every_executor
+async def test_a_method_that_there_is_not_is_named(stand: Stand) -> None:
+    replica_id, _ = await stand.replica()
+    ok, why, *_ = (await stand.answer(replica_id, "bake", a=ONE))["a"]
+    assert (ok, why["code"]) == (False, "not_found")
+    assert "bake" in why["message"]
+
+
+@every_executor
+async def test_arrays_go_through_as_they_are(stand: Stand) -> None:
+    replica_id, _ = await stand.replica()
+    frames = np.arange(3 * 64 * 64, dtype="float32").reshape(3, 64, 64) / 7
+    frames[0, 0, :3] = [np.nan, np.inf, -np.inf]
+    _, output, *_ = (await stand.answer(replica_id, "run", a=frames))["a"]
+    assert _array(output).dtype == frames.dtype
+    assert np.array_equal(_array(output), frames, equal_nan=True)
+
+
+def _array(output: Any) -> np.ndarray:
+    return np.asarray(output.numpy() if isinstance(output, RawArray) else output)
+
+
+@every_executor
+async def test_batches_are_done_in_order(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    numbers = [stand.send(replica_id, "run", **{f"r{index}": index * ONE}) for index in range(4)]
+    await heard.until(lambda: len(heard.batches) == 4)
+    assert heard.batches == numbers
+
+
+@every_executor
+async def test_a_replica_at_work_does_not_hold_up_another(stand: Stand) -> None:
+    (first, one), (second, _) = await asyncio.gather(stand.replica(), stand.replica())
+    assert first != second
+    held = stand.send(first, "wait", a=stand.waits_for)
+    await stand.began()
+    assert (await stand.answer(second, "run", b=ONE))["b"][0]
+    stand.let_go()
+    await one.until(lambda: held in one.batches)
+
+
+@every_executor
+async def test_a_model_that_cannot_be_loaded_says_why(make_stand: MakeStand) -> None:
+    async with make_stand(broken=True) as stand:
+        heard = stand.heard[await stand.executor.launch(stand.listen)]
+        await heard.until(lambda: heard.why)
+        assert heard.why["code"] == "load_failed"
+        assert "no weights" in heard.why["message"]
+        assert not heard.ready
+
+
+@every_executor
+async def test_what_a_replica_runs_on_is_missed_in_time_while_it_works(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    stand.send(replica_id, "wait", a=stand.waits_for)
+    await stand.began()
+    stand.kill(heard)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+    assert not heard.outcomes
+
+
+@every_executor
+async def test_what_an_idle_replica_runs_on_is_missed_in_time(stand: Stand) -> None:
+    _, heard = await stand.replica()
+    stand.kill(heard)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+
+
+@every_executor
+async def test_another_replica_can_be_started_after_a_loss(stand: Stand, aws: Front | None) -> None:
+    replica_id, heard = await stand.replica()
+    stand.kill(heard)
+    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
+    await stand.executor.end(replica_id)
+    if aws is not None:
+        aws.states = []
+    again, _ = await stand.replica()
+    assert (await stand.answer(again, "run", b=ONE))["b"][0]
+
+
+@every_executor
+async def test_a_run_can_be_interrupted_where_the_table_says_so(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    held = stand.send(replica_id, "wait", a=stand.waits_for)
+    await stand.began()
+    stand.executor.cancel(replica_id, "a")
+    if not stand.executor.capabilities.cancels_running:
+        stand.let_go()
+    await heard.until(lambda: held in heard.batches)
+    interrupted = heard.outcomes["a"][0] is False and heard.outcomes["a"][1]["code"] == "cancelled"
+    assert interrupted == stand.executor.capabilities.cancels_running
+    assert (await stand.answer(replica_id, "run", b=ONE))["b"][0]
+
+
+@every_executor
+async def test_a_replica_that_is_stopped_finishes_what_it_has(stand: Stand) -> None:
+    replica_id, heard = await stand.replica()
+    held = stand.send(replica_id, "wait", a=stand.waits_for)
+    await stand.began()
+    stand.executor.stop(replica_id)
+    stand.let_go()
+    await heard.until(lambda: held in heard.batches)
+    assert heard.outcomes["a"][0]
+    await heard.until(lambda: heard.gone)
+    if stand.executor.capabilities.runs_python:
+        assert await ends(heard.info["pid"])
+
+
+@every_executor
+async def test_a_replica_that_is_ended_is_not_heard_of_any_more(stand: Stand) -> None:
+    (first, one), (second, _) = await asyncio.gather(stand.replica(), stand.replica())
+    stand.send(first, "wait", a=stand.waits_for)
+    await stand.began()
+    await stand.executor.end(first)
+    assert (await stand.answer(second, "run", b=ONE))["b"][0]
+    assert not one.outcomes
+    assert not stand.executor.send(first, 99, "run", [])
+
+
+@every_executor
+async def test_ending_an_idle_replica_costs_the_others_nothing(stand: Stand) -> None:
+    (first, _), (second, heard) = await asyncio.gather(stand.replica(), stand.replica())
+    ending = asyncio.ensure_future(stand.executor.end(first))
+    for number in range(30):
+        assert (await stand.answer(second, "run", **{f"r{number}": ONE}))[f"r{number}"][0]
+    await ending
+    for number in range(30, 60):
+        assert (await stand.answer(second, "run", **{f"r{number}": ONE}))[f"r{number}"][0]
+    assert not heard.gone
+
+
+@every_executor
+async def test_a_provider_that_refuses_is_quoted(
+    kind: str, make_stand: MakeStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("the partition is closed")
+
+    monkeypatch.setattr(blocks.LocalProcesses, "submit", refuse)
+    async with make_stand(**({"refusing": True} if kind in ELSEWHERE else {})) as stand:
+        with pytest.raises(Unavailable, match="the partition is closed"):
+            await stand.executor.launch(stand.listen)
+
+
+# --- executors that run Python ---
+
+
+@runs_python
 async def test_replicas_answer_batches_with_an_outcome_for_each_run(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     assert heard.info["pid"] != os.getpid()
@@ -58,6 +279,7 @@ async def test_replicas_answer_batches_with_an_outcome_for_each_run(stand: Stand
     }
 
 
+@runs_python
 async def test_each_run_has_its_own_error_and_its_own_words(stand: Stand) -> None:
     replica_id, _ = await stand.replica()
     failed = (await stand.answer(replica_id, "fail", a="bread"))["a"]
@@ -68,22 +290,7 @@ async def test_each_run_has_its_own_error_and_its_own_words(stand: Stand) -> Non
     assert (said[0], said[3].strip(), said[4].strip()) == (True, "from Python", "a complaint")
 
 
-async def test_arrays_go_through_as_they_are(stand: Stand) -> None:
-    replica_id, _ = await stand.replica()
-    frames = np.arange(3 * 64 * 64, dtype="float32").reshape(3, 64, 64)
-    _, output, *_ = (await stand.answer(replica_id, "run", a=frames))["a"]
-    output = np.asarray(output.numpy() if isinstance(output, RawArray) else output)
-    assert output.dtype == frames.dtype
-    assert np.array_equal(output, frames)
-
-
-async def test_batches_are_done_in_order(stand: Stand) -> None:
-    replica_id, heard = await stand.replica()
-    numbers = [stand.send(replica_id, "run", **{f"r{index}": index}) for index in range(4)]
-    await heard.until(lambda: len(heard.batches) == 4)
-    assert heard.batches == numbers
-
-
+@runs_python
 async def test_several_replicas_are_several_processes(stand: Stand) -> None:
     (first, one), (second, other) = await asyncio.gather(stand.replica(), stand.replica())
     assert first != second
@@ -95,14 +302,7 @@ async def test_several_replicas_are_several_processes(stand: Stand) -> None:
     await one.until(lambda: held in one.batches)
 
 
-async def test_a_model_that_cannot_be_loaded_says_why(kind: str, shim: Path, tmp_path: Path) -> None:
-    async with standing(kind, shim, tmp_path, "raise OSError('no weights')") as stand:
-        heard = stand.heard[await stand.executor.launch(stand.listen)]
-        await heard.until(lambda: heard.why)
-        assert "no weights" in heard.why["message"]
-        assert not heard.ready
-
-
+@runs_python
 async def test_a_model_that_kills_its_process_takes_the_replica_along(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     stand.send(replica_id, "die", a=1)
@@ -113,20 +313,7 @@ async def test_a_model_that_kills_its_process_takes_the_replica_along(stand: Sta
     assert (await stand.answer(again, "run", b=2))["b"][:2] == (True, 2)
 
 
-async def test_a_killed_worker_is_noticed_in_time(stand: Stand) -> None:
-    replica_id, heard = await stand.replica()
-    stand.send(replica_id, "wait", a=str(stand.folder))
-    await stand.began()
-    os.kill(heard.info["pid"], signal.SIGKILL)
-    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
-
-
-async def test_an_idle_worker_that_is_killed_is_noticed_in_time(stand: Stand) -> None:
-    _, heard = await stand.replica()
-    os.kill(heard.info["pid"], signal.SIGKILL)
-    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
-
-
+@runs_python
 async def test_a_block_that_is_killed_is_noticed_in_time(stand: Stand) -> None:
     """As when a node of a cluster goes: everything of the replica at once."""
     replica_id, heard = await stand.replica()
@@ -138,31 +325,7 @@ async def test_a_block_that_is_killed_is_noticed_in_time(stand: Stand) -> None:
     await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
 
 
-async def test_a_run_can_be_interrupted_where_the_table_says_so(stand: Stand) -> None:
-    replica_id, heard = await stand.replica()
-    held = stand.send(replica_id, "wait", a=str(stand.folder))
-    await stand.began()
-    stand.executor.cancel(replica_id, "a")
-    if not stand.executor.capabilities.cancels_running:
-        stand.let_go()
-    await heard.until(lambda: held in heard.batches)
-    interrupted = heard.outcomes["a"][0] is False and heard.outcomes["a"][1]["code"] == "cancelled"
-    assert interrupted == stand.executor.capabilities.cancels_running
-    assert (await stand.answer(replica_id, "run", b=2))["b"][:2] == (True, 2)
-
-
-async def test_a_replica_that_is_stopped_finishes_what_it_has(stand: Stand) -> None:
-    replica_id, heard = await stand.replica()
-    held = stand.send(replica_id, "wait", a=str(stand.folder))
-    await stand.began()
-    stand.executor.stop(replica_id)
-    stand.let_go()
-    await heard.until(lambda: held in heard.batches)
-    assert heard.outcomes["a"][0]
-    await heard.until(lambda: heard.gone)
-    assert await ends(heard.info["pid"])
-
-
+@runs_python
 async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None:
     (first, one), (second, other) = await asyncio.gather(stand.replica(), stand.replica())
     stand.send(first, "wait", a=str(stand.folder))
@@ -177,26 +340,7 @@ async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None
     assert survivor not in ended
 
 
-async def test_ending_an_idle_replica_costs_the_others_nothing(stand: Stand) -> None:
-    (first, _), (second, heard) = await asyncio.gather(stand.replica(), stand.replica())
-    ending = asyncio.ensure_future(stand.executor.end(first))
-    for number in range(30):
-        assert (await stand.answer(second, "run", **{f"r{number}": number}))[f"r{number}"][0]
-    await ending
-    for number in range(30, 60):
-        assert (await stand.answer(second, "run", **{f"r{number}": number}))[f"r{number}"][0]
-    assert not heard.gone
-
-
-async def test_a_provider_that_refuses_is_quoted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("the partition is closed")
-
-    monkeypatch.setattr(blocks.LocalProcesses, "submit", refuse)
-    with pytest.raises(Unavailable, match="the partition is closed"):
-        await stand.executor.launch(stand.listen)
-
-
+@runs_python
 async def test_a_worker_that_cannot_be_started_leaves_its_last_words(kind: str, tmp_path: Path) -> None:
     """Of the executors of the paper, the engine starts and says that its child did not."""
     async with standing(kind, tmp_path / "nowhere", tmp_path) as stand:
@@ -208,11 +352,13 @@ async def test_a_worker_that_cannot_be_started_leaves_its_last_words(kind: str, 
         assert heard.gone or "run_worker.py" in words[replica_id]
 
 
+@runs_python
 async def test_workers_stand_back_behind_the_hub(stand: Stand) -> None:
     _, heard = await stand.replica()
     assert psutil.Process(heard.info["pid"]).nice() == psutil.Process().nice() + blocks.NICE
 
 
+@runs_python
 async def test_a_worker_sees_nothing_of_the_hub(
     kind: str, shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,8 @@ class Capabilities:
     """How long it may take until a replica whose process was killed is known to be gone."""
     shares_files: bool = False
     """Whether replicas see the files of this machine, so that large values need not be sent to them."""
+    runs_python: bool = True
+    """Whether replicas are workers of ours, which run any type of servable; if not, a server elsewhere."""
 
 
 class Executor(ABC):

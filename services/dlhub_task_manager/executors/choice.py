@@ -11,6 +11,7 @@ from typing import Any
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.blocks import LocalProcesses
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.elsewhere.choice import ELSEWHERE
 from dlhub_task_manager.executors.engine import Spec
 from dlhub_task_manager.executors.pooled import PooledExecutor
 from dlhub_task_manager.executors.servable import ServableExecutor
@@ -37,7 +38,8 @@ def make_executor(kind: str, needs: Needs) -> Executor:
     """The executor that a deployment names. Raises Unavailable when this site has none of that name."""
     make = EXECUTORS.get(kind)
     if make is None:
-        raise Unavailable(f"this site has no executor {kind!r}; it has {', '.join(sorted(EXECUTORS))}")
+        known = ", ".join(sorted([*EXECUTORS, *ELSEWHERE]))
+        raise Unavailable(f"this site has no executor {kind!r}; it has {known}")
     return make(needs)
 
 

@@ -15,7 +15,10 @@ from dlhub_build.venv import EnvironmentPaths
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager import environments
 from dlhub_task_manager.environments import Workshop, blocks_folder, prepare_executor, version_folder
+from dlhub_task_manager.executors.elsewhere.choice import Yard
+from dlhub_task_manager.executors.elsewhere.marks import Marks
 from dlhub_task_manager.executors.servable import ServableExecutor
+from dlhub_task_manager.site_file import SiteFile
 from proto_msgs.blobs import BlobRef
 from proto_msgs.environment import Environment
 from proto_msgs.errors import Unavailable
@@ -46,6 +49,7 @@ def workshop(folder: Path) -> Workshop:
         environments_dir=folder,
         folder=folder,
         switchboard=SWITCHBOARD,
+        yard=Yard(site=SiteFile(name="local"), marks=Marks(folder), folder=folder),
         tasks=nobody,
     )
 
