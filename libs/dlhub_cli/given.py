@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+_JSON_SUFFIXES = ("", ".json", ".txt")
+
 
 def json_value(text: str, option: str) -> Any:
     """The value of JSON, `@FILE` or `-`. Raises BadParameter naming the option."""
@@ -18,6 +20,16 @@ def json_value(text: str, option: str) -> Any:
     except ValueError as error:
         hint = "; text needs quotes: '\"like this\"'" if text[:1].isalpha() else ""
         raise typer.BadParameter(f"{option} is not JSON: {error}{hint}") from error
+
+
+def input_value(text: str, option: str) -> Any:
+    """The value of JSON, `@FILE` or `-`; a file that is no JSON by its name is meant as it is."""
+    if not text.startswith("@") or Path(text[1:]).suffix.lower() in _JSON_SUFFIXES:
+        return json_value(text, option)
+    path = Path(text[1:]).expanduser()
+    if not path.is_file():
+        raise typer.BadParameter(f"{option}: {text[1:]} cannot be read: there is no such file")
+    return path
 
 
 def json_items(text: str, option: str) -> list[Any]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dlhub_build.local import Answer, Call
     from dlhub_build.settings import BuildSettings
     from dlhub_client.models import OnProgress
+    from proto_msgs.arguments import Argument
+    from proto_msgs.methods import Method
 
 INSTALL = "pip install 'dlhub[builder]'"
 
@@ -50,9 +52,16 @@ class Ran:
 
 
 def run_folder(
-    folder: Path, method: str, inputs: Any, parameters: dict[str, Any], on_progress: OnProgress | None
+    folder: Path,
+    method: str,
+    inputs: Any,
+    parameters: dict[str, Any],
+    on_progress: OnProgress | None,
+    output_file: Path | None = None,
 ) -> Ran:
     """Build what is in the folder, unless that was done before, and call a method.
+
+    inputs: JSON's forms, or the path of a file. output_file: where the output is written as well.
 
     Raises Malformed where the libraries are missing that build; whatever `build_and_call` raises.
     """
@@ -60,13 +69,46 @@ def run_folder(
         from dlhub_build.local import Call
         from dlhub_types.json_forms import to_json_bytes
 
-        answer = asyncio.run(_run(folder, Call(method, inputs, parameters), on_progress))
-        output_json = to_json_bytes(answer.output).decode()
+        declared = _declared(folder, method)
+        call = Call(method, _json_form(inputs, declared.input), parameters)
+        answer = asyncio.run(_run(folder, call, on_progress))
+        if output_file is not None:
+            _write(answer.output, output_file, declared.output)
+        output_json = "" if output_file is not None else to_json_bytes(answer.output).decode()
     except ModuleNotFoundError as error:
         raise Malformed(f"--local builds environments, which needs {error.name}: {INSTALL}") from error
     place = answer.built.paths.python.parent.parent
     words = f"Ran for {answer.run_s:.3f} s with Python {answer.built.python} in {place}"
     return Ran(output_json, answer.printed, words)
+
+
+def _declared(folder: Path, method: str) -> Method:
+    from dlhub_client.upload import read_description
+    from dlhub_types.documents import read_document
+
+    methods = read_document(read_description(folder)).servable.methods
+    if method not in methods:
+        raise Malformed(f"{folder} has no method {method!r}; it has: {', '.join(methods)}.")
+    return methods[method]
+
+
+def _json_form(inputs: Any, declared: Argument) -> Any:
+    """The form that JSON has for what a file holds; other inputs are in it already."""
+    if not isinstance(inputs, Path):
+        return inputs
+    from dlhub_client.values import sending
+    from dlhub_types.json_forms import to_json_bytes
+
+    value = sending.converted(inputs, declared)
+    if isinstance(value, sending.LargeFile):
+        value = value.path.read_bytes()
+    return json.loads(to_json_bytes(value, "inputs"))
+
+
+def _write(output: Any, path: Path, declared: Argument) -> None:
+    from dlhub_client.values import receiving
+
+    receiving.given_as(output, path, declared)
 
 
 async def _run(folder: Path, call: Call, on_progress: OnProgress | None) -> Answer:

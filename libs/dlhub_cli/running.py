@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dlhub_cli.given import json_items, json_value, parameters_of
+from dlhub_cli.given import input_value, json_items, parameters_of
 from dlhub_cli.options import AsJson, Name, Token, Url, connect
 from dlhub_cli.output import note, print_json
 from dlhub_cli.progress import shown
@@ -23,6 +23,15 @@ Outputs = Annotated[
     list[str] | None,
     typer.Option("--output", metavar="NAME", help="Only this entry of the output, a dict; may be repeated."),
 ]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-file",
+        "-o",
+        metavar="PATH",
+        help="Write the output there: an array as .npy, .png, .jpg, .tif or .csv, a file as it is.",
+    ),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute it now, even if the hub remembers the output.")]
 
 
@@ -34,7 +43,12 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     inputs: Annotated[
-        str, typer.Option("--input", metavar="JSON|@FILE|-", help="The input: JSON, a file, standard input.")
+        str,
+        typer.Option(
+            "--input",
+            metavar="JSON|@FILE|-",
+            help="The input: JSON, a file of JSON (.json) or another (.png, .npy, ...), standard input.",
+        ),
     ],
     name: Annotated[
         str | None, typer.Argument(metavar="OWNER/NAME", help="Name of a servable, OWNER/NAME[@VERSION].")
@@ -56,17 +70,20 @@ def run(
     timeout: Timeout = None,
     outputs: Outputs = None,
     fresh: Fresh = False,
+    output_file: OutputFile = None,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a servable and print its output as JSON."""
+    """Run a servable and print its output as JSON, or write it to a file."""
+    if output_file is not None and asynchronous:
+        raise typer.BadParameter("--output-file needs the output, which --async does not wait for")
     if (name is None) == (local is None):
         raise typer.BadParameter("name a servable, OWNER/NAME, or a folder: --local DIR")
-    value = json_value(inputs, "--input")
+    value = input_value(inputs, "--input")
     keywords = parameters_of(parameters)
     if local is not None:
-        _run_here(local, method, value, keywords, quiet=as_json)
+        _run_here(local, method, value, keywords, output_file, quiet=as_json)
         return
     assert name is not None
     with connect(url, token) as hub:
@@ -79,8 +96,13 @@ def run(
             method=method,
             outputs=outputs or None,
             fresh=fresh,
+            returns=output_file,
         )
-    if not asynchronous:
+    if output_file is not None:
+        note(f"Wrote {answer['output']}")
+        if debug:
+            print_json({**answer, "output": str(answer["output"])})
+    elif not asynchronous:
         print_json(answer if debug else answer.get("output"))
     elif as_json:
         print_json(answer)
@@ -89,14 +111,25 @@ def run(
         note(f"Its result: dlhub tasks wait {answer['id']}")
 
 
-def _run_here(folder: Path, method: str, inputs: Any, parameters: dict[str, Any], *, quiet: bool) -> None:
+def _run_here(
+    folder: Path,
+    method: str,
+    inputs: Any,
+    parameters: dict[str, Any],
+    output_file: Path | None,
+    *,
+    quiet: bool,
+) -> None:
     from dlhub_cli import here
 
     with shown(quiet=quiet) as on_progress:
-        answer = here.run_folder(folder, method, inputs, parameters, on_progress)
+        answer = here.run_folder(folder, method, inputs, parameters, on_progress, output_file)
     if answer.printed:
         note(answer.printed.rstrip("\n"))
-    typer.echo(answer.output_json)
+    if output_file is None:
+        typer.echo(answer.output_json)
+    else:
+        note(f"Wrote {output_file}")
     if not quiet:
         note(answer.in_words)
 

@@ -165,17 +165,23 @@ class Running:
         method: str = "run",
         outputs: Sequence[str] | None = None,
         fresh: bool = False,
+        returns: Returns = None,
     ) -> dict[str, Any]:
         """Run with JSON both ways, in which arrays are lists and times text; the whole answer of the hub.
 
         Inputs that need converting, such as paths, are sent in MessagePack.
+        returns: give the output so, or write it to this path, which then stands in its place.
         """
+        wish = await self._values.wish(returns, name, method)
         headers = {"Prefer": "respond-async"} if asynchronous else None
         plain = is_plain(inputs)
         inputs = await self._values.sent(name, method, inputs)
         body = run_body(inputs, parameters, timeout_s, outputs, fresh)
-        call = run_call(name, method, body, headers, sent_as_json=plain, answered_in_json=True)
-        return dict(await self._answer(name, call))
+        call = run_call(name, method, body, headers, sent_as_json=plain, answered_in_json=wish is None)
+        answer = dict(await self._answer(name, call))
+        if wish is not None and "output" in answer:
+            answer["output"] = await self._values.given(answer["output"], wish)
+        return answer
 
     async def run_serial(self, names: Sequence[str], inputs: Any) -> Any:
         """Run servables one after another, each on the output of the one before; the last output."""

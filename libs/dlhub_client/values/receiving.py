@@ -27,8 +27,10 @@ class OutputMisfit(DLHubError):
 
 def checked(returns: Returns) -> Returns:
     """What was asked for, before anything is run. Raises Malformed for an odd word, or a missing library."""
-    if returns is None or returns == "numpy" or isinstance(returns, os.PathLike):
+    if returns is None or returns == "numpy":
         return returns
+    if isinstance(returns, os.PathLike):
+        return _writable(Path(returns))
     if returns in _PACKAGES:
         _library(returns)
         return returns
@@ -37,7 +39,13 @@ def checked(returns: Returns) -> Returns:
             f"returns={returns!r}: one of 'numpy', 'pandas', 'pil', 'torch' was expected, or the path of a "
             "file with a suffix such as .png, .npy or .csv"
         )
-    return Path(returns)
+    return _writable(Path(returns))
+
+
+def _writable(path: Path) -> Path:
+    if not path.expanduser().parent.is_dir():
+        raise Malformed(f"returns={str(path)!r}: there is no folder {path.parent}")
+    return path
 
 
 def needs_declaration(returns: Returns) -> bool:

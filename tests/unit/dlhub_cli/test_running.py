@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from unit.dlhub_cli.conftest import Run
 from unit.dlhub_client.fake_gateway import FakeGateway
 
+from dlhub_types import picture_files
 from proto_msgs.errors import ServableFailed
 
 
@@ -126,3 +129,61 @@ def test_tasks_are_listed(dlhub: Run, gateway: FakeGateway) -> None:
     gateway.items["/tasks"] = [{"id": "t1", "servable": "ada/x", "status": "queued"}]
     assert dlhub("tasks").stdout == "t1\tada/x\t\t\tqueued\t\n"
     assert json.loads(dlhub("tasks", "ls", "--json").stdout) == gateway.items["/tasks"]
+
+
+# --- files ---
+
+
+def describe(gateway: FakeGateway, declared: dict[str, Any]) -> None:
+    method = {"input": declared, "output": {"type": "ndarray"}}
+    gateway.describe["ada/double"] = {"version": 1, "description": {"servable": {"methods": {"run": method}}}}
+
+
+def test_a_picture_goes_in_and_a_picture_comes_out(dlhub: Run, gateway: FakeGateway, tmp_path: Path) -> None:
+    describe(gateway, {"type": "ndarray", "dtype": "uint8"})
+    pixels = np.arange(30, dtype="u1").reshape(5, 6)
+    (tmp_path / "in.png").write_bytes(picture_files.write(pixels, "image/png"))
+
+    result = dlhub("run", "ada/double", "--input", f"@{tmp_path}/in.png", "-o", f"{tmp_path}/out.png")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"Wrote {tmp_path}/out.png\n")
+    written = (tmp_path / "out.png").read_bytes()
+    assert picture_files.read(io.BytesIO(written), "image/png").tolist() == (pixels * 2).tolist()
+
+
+def test_a_file_that_is_no_json_is_meant_as_it_is(dlhub: Run, gateway: FakeGateway, tmp_path: Path) -> None:
+    describe(gateway, {"type": "file"})
+    gateway.models["ada/double"] = lambda inputs, _: len(inputs)
+    (tmp_path / "in.cif").write_bytes(b"data_")
+    assert dlhub("run", "ada/double", "--input", f"@{tmp_path}/in.cif").stdout == "5\n"
+
+
+def test_json_inputs_keep_their_forms_when_the_output_is_written(
+    dlhub: Run, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    describe(gateway, {"type": "ndarray"})
+    gateway.models["ada/double"] = lambda inputs, _: np.array(inputs)
+    result = dlhub(
+        "run", "ada/double", "--input", "[1, 2]", "--output-file", f"{tmp_path}/out.npy", "--debug"
+    )
+    (seen,) = gateway.posts("/servables/ada/double/run")
+    assert seen.headers["Content-Type"] == "application/json"
+    assert np.load(tmp_path / "out.npy").tolist() == [1, 2]
+    assert json.loads(result.stdout)["metadata"]["site"] == "here"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--input", "@missing.png"], "missing.png cannot be read"),
+        (["--input", "1", "-o", "nowhere/out.npy"], "there is no folder nowhere"),
+        (["--input", "1", "-o", "out.npy", "--async"], "--async does not wait"),
+    ],
+)
+def test_what_does_not_go_is_said(
+    dlhub: Run, gateway: FakeGateway, arguments: list[str], complaint: str
+) -> None:
+    result = dlhub("run", "ada/double", *arguments)
+    assert result.exit_code != 0
+    assert complaint in " ".join(result.stderr.replace("│", " ").split())
+    assert gateway.posts("/servables/ada/double/run") == []

@@ -165,6 +165,12 @@ def test_wishes_are_checked(returns: Any, expected: Any) -> None:
     assert checked(returns) == expected
 
 
+def test_a_folder_that_is_not_there_is_named_before_the_run(tmp_path: Path) -> None:
+    for returns in (tmp_path / "no" / "x.npy", f"{tmp_path}/no/x.npy"):
+        with pytest.raises(Malformed, match="there is no folder"):
+            checked(returns)
+
+
 def test_a_word_that_is_none_lists_those_there_are() -> None:
     with pytest.raises(Malformed, match="returns='panda': one of 'numpy', 'pandas', 'pil', 'torch'"):
         checked("panda")
