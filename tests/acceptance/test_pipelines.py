@@ -186,7 +186,7 @@ def test_an_ensemble_has_a_mean(client: DLHubClient, steps: dict[str, str]) -> N
     )
     assert client.run(name, [3, 6]) == [13 / 3, 25 / 3]
     task = client.run(name, [3, 13], asynchronous=True)
-    with pytest.raises(ServableFailed, match=r"steps\[0\]\.step-picky .*it takes no 13"):
+    with pytest.raises(ServableFailed, match=r"steps\[0\]\.servable\[2\] .*it takes no 13"):
         task.result(60)
 
 

@@ -52,7 +52,7 @@ class Call:
     index: int
     """Of the step in its pipeline."""
     place: str
-    """`steps[1]`, `steps[1].forest`, `steps[1].combine`."""
+    """Where the description names it: `steps[1]`, `steps[1].servable[0]`, `steps[1].combine`."""
     reference: str
     """As the pipeline names it."""
     inner: Plan | None = None
@@ -161,9 +161,11 @@ class _Planning:
             wanted = _Wanted(step.servable, step.method, name, index, place)
             return PlannedStep(name, step, (await self._call(found, wanted, layers, depth),))
         names = branch_names(step.servable)
+        if len(set(names)) < len(names):
+            raise at_step(InputMismatch("it names the same servable twice"), index, place)
         calls = []
-        for reference, branch in zip(step.servable, names, strict=True):
-            wanted = _Wanted(reference, step.method, branch, index, f"{place}.{branch}")
+        for number, (reference, branch) in enumerate(zip(step.servable, names, strict=True)):
+            wanted = _Wanted(reference, step.method, branch, index, f"{place}.servable[{number}]")
             calls.append(await self._call(found, wanted, layers, depth))
         combine = None
         if step.combine is not None and step.combine not in WAYS:

@@ -38,8 +38,8 @@ HELD = 64
 """Deliveries that one gateway process holds."""
 AT_ONCE = 256
 """Runs that it has under way."""
-MAX_DELIVERIES = 5
-"""Runs that were delivered so often without outcomes end gateways, or are too long for them."""
+MAX_DELIVERIES = 20
+"""Runs that were delivered so often without outcomes end gateways; each restart of one counts as well."""
 RETRY_S = 0.5
 
 

@@ -101,11 +101,11 @@ async def test_types_that_do_not_fit_are_refused_naming_the_step(hub: Stack) -> 
         ),
         (
             [{"servable": ["ada/double", "ada/spell"]}],
-            "servable.steps[0].spell (ada/spell@1): ada/double@1 takes another input than this one",
+            "servable.steps[0].servable[1] (ada/spell@1): ada/double@1 takes another input than this one",
         ),
         (
             [{"servable": ["ada/double", "ada/total"], "combine": "mean"}],
-            "servable.steps[0].total (ada/total@1): its output is not like that of double",
+            "servable.steps[0].servable[1] (ada/total@1): its output is not like that of double",
         ),
         (
             [{"servable": ["ada/double", "ada/add"], "combine": "ada/total"}],
@@ -114,12 +114,13 @@ async def test_types_that_do_not_fit_are_refused_naming_the_step(hub: Stack) -> 
         ),
         (
             ["total", {"servable": ["ada/spell"], "combine": "mean"}],
-            "servable.steps[1].spell (ada/spell@1): its output is a string, not numbers",
+            "servable.steps[1].servable[0] (ada/spell@1): its output is a string, not numbers",
         ),
         (
             [{"servable": "ada/double", "name": "same"}, {"servable": "ada/add", "name": "same"}],
             "servable.steps: two have the name 'same'",
         ),
+        ([{"servable": ["ada/add", "ada/add"]}], "servable.steps[0]: it names the same servable twice"),
         ([f"double@{number % 1 + 1}" for number in range(129)], "129th servable of the pipeline; 128 are"),
     ],
 )

@@ -178,7 +178,7 @@ async def test_a_servable_combines(hub: Stack) -> None:
 async def test_the_first_branch_that_fails_is_named(hub: Stack) -> None:
     await steps.add_pipeline(hub, "p", [{"servable": ["ada/add", "ada/broken"]}])
     problem = await hub.json("POST", path("p"), status=422, json={"inputs": [1]})
-    assert problem["detail"].startswith("steps[0].broken (ada/broken@1): ValueError")
+    assert problem["detail"].startswith("steps[0].servable[1] (ada/broken@1): ValueError")
     assert problem["details"]["step"] == 0
 
 
