@@ -39,7 +39,7 @@ def measure(bench: Bench, report: Report) -> None:
         for index in range(rounds):
             bench.steps.doing(f"{kind}, round {index + 1}")
             alone, three = _medians_ms(bench, slowest, whole)
-            allowed = 1.5 * alone + (STEPS - 1)
+            allowed = 1.5 * alone + (STEPS - 1) / bench.pace
             shares.append(three / allowed)
             rows.append((kind, number(alone), number(three), number(allowed)))
         what = f"three steps, {kind}: median against 1.5 x the slowest alone + 1 ms per further step"
