@@ -115,7 +115,7 @@ async def test_a_model_that_raises_is_quoted_and_goes_on(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     ok, why, *_ = (await stand.answer(replica_id, "fail", a=ONE))["a"]
     assert (ok, why["code"]) == (False, "servable_failed")
-    assert "bread today" in why["message"]
+    assert "today" in why["message"]
     assert (await stand.answer(replica_id, "run", b=ONE))["b"][0]
     assert not heard.gone
 

@@ -42,9 +42,12 @@ def names_in(text: str) -> list[str]:
 
 
 def with_model(text: str, name: str, base_path: str) -> str:
-    """The configuration with one more model, in place of one of the same name. Raises NotUnderstood."""
-    text = without_models(text, lambda other: other == name)
-    end = _Reader(text).end
+    """The configuration with a model, if it is not there already. Raises NotUnderstood."""
+    text = text if text.strip() else EMPTY
+    found = _Reader(text)
+    if any(entry.name == name for entry in found.entries):
+        return text
+    end = found.end
     entry = (
         f"  config {{\n    name: {_quoted(name)}\n    base_path: {_quoted(base_path)}\n"
         '    model_platform: "tensorflow"\n  }\n'

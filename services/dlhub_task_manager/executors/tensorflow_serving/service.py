@@ -93,9 +93,8 @@ class TensorFlowServing(Service):
             await self._own.start()
         else:
             await self._reach()
-        if not self._placed:
-            await self._place.put(self._model.name, self._model.number, folder)
-            self._placed = True
+        self._placed = True  # of what is put there in part, `close` removes the part
+        await self._place.put(self._model.name, self._model.number, folder)
 
     def _saved_model(self) -> Path:
         kind = self._model.description["servable"]["type"]
