@@ -220,6 +220,20 @@ def test_weights_alone_need_their_class(tmp_path: Path, name: str) -> None:
         describe.torch_model(MODELS / name, [4], model_class="__main__.Net")
 
 
+def test_a_class_brings_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "given_net.py").write_text("class Net:\n    def forward(self, x, y): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from given_net import Net  # type: ignore[import-not-found]
+
+    shapes = {"y": [None, 2], "x": [None, 4]}
+    document = describe.torch_model(MODELS / "state.pt", shapes, [None, 3], model_class=Net).to_dict()
+    assert document["servable"]["options"]["class"] == "given_net.Net"
+    assert document["dlhub"]["files"] == {"model": "state.pt", "other": ["given_net.py"]}
+    assert document["servable"]["methods"]["run"]["method_details"]["inputs"] == ["x", "y"]
+    with pytest.raises(describe.DescribeError, match="brings its code along"):
+        describe.torch_model(MODELS / "script.pt", [None, 4], model_class=Net)
+
+
 def test_a_pickled_module_names_its_class() -> None:
     model = describe.torch_model(MODELS / "module.pt", [None, 4], [None, 3])
     options = model.to_dict()["servable"]["options"]

@@ -95,6 +95,28 @@ def test_packed_pickles_are_loaded_by_joblib(tmp_path: Path, pack: Any) -> None:
     assert "joblib" in document["dlhub"]["dependencies"]["python"]
 
 
+@pytest.mark.parametrize("compress", [0, 3])
+def test_labels_that_are_python_s_own_are_read_too(tmp_path: Path, compress: int) -> None:
+    """joblib writes an array of objects as a pickle within the pickle, and bytes of others between."""
+    path = tmp_path / "model.joblib"
+    joblib.dump(LinearSVC().fit(DATA, NAMES.astype(object)), path, compress=compress)
+    description = describe.sklearn_model(path)
+    assert description.facts.classes == ("setosa", "versicolor", "virginica")
+    assert run_of(description)["output"]["python_type"] == "numpy.ndarray"
+    (tmp_path / "short.joblib").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(describe.DescribeError, match=r"short\.joblib"):
+        describe.sklearn_model(tmp_path / "short.joblib")
+
+
+def test_a_forest_in_joblib_is_read_past_its_arrays(tmp_path: Path) -> None:
+    model = RandomForestClassifier(20, random_state=0).fit(
+        np.random.default_rng(0).random((900, 4)), range(900)
+    )
+    joblib.dump(model, tmp_path / "forest.joblib")
+    facts = describe.sklearn_model(tmp_path / "forest.joblib").facts
+    assert facts.classes == tuple(range(900))
+
+
 def voting(kind: str) -> VotingClassifier:
     return VotingClassifier([("a", LogisticRegression()), ("b", SVC())], voting=kind)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dlhub_client.describe.readers.problems import DescribeError, truncated, unreadable
 
@@ -75,14 +75,3 @@ def text_attribute(node: Any, name: str) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else None
-
-
-def names_attribute(node: Any, name: str) -> list[str]:
-    """A list of names; long ones are cut into parts, `name0`, `name1`, ..."""
-    parts = [node.attrs[name]] if name in node.attrs else []
-    number = 0
-    while f"{name}{number}" in node.attrs:
-        parts.append(node.attrs[f"{name}{number}"])
-        number += 1
-    entries = [entry for part in parts for entry in cast(list[Any], part)]
-    return [entry.decode() if isinstance(entry, bytes) else str(entry) for entry in entries]

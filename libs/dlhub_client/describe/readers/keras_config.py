@@ -7,7 +7,7 @@ A functional model says which shape every layer takes; what the last ones give i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dlhub_client.describe.readers.facts import Signature, Tensor, shape_text, table
@@ -37,6 +37,8 @@ class Architecture:
     layers: tuple[Layer, ...]
     custom: tuple[str, ...]
     """Classes that Keras does not bring: they must be given when it is loaded."""
+    has_code: bool = False
+    """Whether a Lambda layer brings Python code along."""
 
     @property
     def signature(self) -> Signature:
@@ -60,12 +62,27 @@ def read_architecture(document: Config) -> Architecture:
     inner: Config = (
         config if isinstance(config, dict) else {"layers": config}
     )  # a Sequential of Keras 1 and 2
-    custom = tuple(sorted(_custom(document, _MAX_DEPTH)))
+    custom = tuple(sorted(set(_custom(document, _MAX_DEPTH))))
     if kind == "Sequential":
-        return _sequential(inner, document, custom)
-    if "layers" in inner and "output_layers" in inner:
-        return _functional(kind, inner, custom)
-    return Architecture(kind, None, None, False, (), custom)
+        found = _sequential(inner, document, custom)
+    elif "layers" in inner and "output_layers" in inner:
+        found = _functional(kind, inner, custom)
+    else:
+        found = Architecture(kind, None, None, False, (), custom)
+    return replace(found, has_code=_has_code(document, _MAX_DEPTH))
+
+
+def _has_code(node: Any, depth: int) -> bool:
+    """Whether a function was written out as its code: `__lambda__` in Keras 3, a list in Keras 2."""
+    if depth < 0:
+        return False
+    if isinstance(node, list):
+        return any(_has_code(one, depth) for one in node)
+    if not isinstance(node, dict):
+        return False
+    if node.get("class_name") == "__lambda__" or node.get("function_type") == "lambda":
+        return True
+    return any(_has_code(one, depth - 1) for one in node.values())
 
 
 def _custom(node: Any, depth: int) -> Iterator[str]:

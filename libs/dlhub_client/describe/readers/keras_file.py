@@ -89,6 +89,7 @@ def _facts(
         parameter_count=count,
         requirements={**requirements, engine: pinned, "numpy": None},
         options={"backend": "tensorflow" if engine == "tensorflow-cpu" else engine},
+        suspicious=("the Python code of a Lambda layer",) if found.has_code else (),
         missing=_missing(found),
     )
 

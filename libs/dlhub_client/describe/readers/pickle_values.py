@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -203,10 +202,6 @@ def _decoded(dtype: str, content: bytes, count: int) -> list[Any] | None:
     except (TypeError, ValueError):
         return None
     return items
-
-
-def item_count(array: Array) -> int:
-    return math.prod(array.shape)
 
 
 def walk(value: Any, limit: int = 1_000_000) -> Iterator[Any]:

@@ -113,10 +113,17 @@ def _signature(program: Json) -> Signature:
     return Signature(
         inputs=tuple(_tensor(name, name, values) for name in names),
         outputs=tuple(_labelled(label, part, outputs) for label, part in _parts(tree)),
-        deterministic=not any(_RANDOM.search(str(node.get("target"))) for node in graph["nodes"]),
+        deterministic=_is_frozen(graph, signature),
         by_name=_is_dict(tree),
         batched=False if _is_bounded(program.get("range_constraints") or {}) else None,
     )
+
+
+def _is_frozen(graph: Json, signature: Json) -> bool:
+    """Whether no operation throws dice, and no call changes a buffer, as normalisation does in training."""
+    if any("buffer_mutation" in spec for spec in signature["output_specs"]):
+        return False
+    return not any(_RANDOM.search(str(node.get("target"))) for node in graph["nodes"])
 
 
 def _is_bounded(ranges: Json) -> bool:

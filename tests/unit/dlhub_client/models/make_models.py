@@ -107,6 +107,89 @@ def make_keras() -> dict[str, Facts]:
     }
 
 
+# --- layers of Keras ---
+
+KEPT = (
+    "units", "output_dim", "target_shape", "dims", "n", "axis", "return_sequences", "data_format",
+    "kernel_size", "strides", "dilation_rate", "padding", "filters", "depth_multiplier", "output_padding",
+    "pool_size", "keepdims", "size", "cropping", "layer", "merge_mode", "output_shape",
+)  # fmt: skip
+"""The settings of layers from which shapes follow."""
+
+
+def windowed() -> list[tuple[Any, Any]]:
+    """Layers that slide a window, with every padding and several strides."""
+    found: list[tuple[Any, Any]] = []
+    layers = keras.layers
+    for padding in ("same", "valid"):
+        for stride in (1, 2, 3):
+            slide: Facts = {"strides": stride, "padding": padding}
+            found += [
+                ((17, 13, 3), layers.Conv2D(4, 3, **slide)),
+                ((17, 3), layers.Conv1D(4, 5, **slide)),
+                ((9, 8, 7, 2), layers.Conv3D(2, 2, **slide)),
+                ((17, 13, 3), layers.Conv2DTranspose(4, 3, **slide)),
+                ((17, 3), layers.Conv1DTranspose(4, 2, **slide)),
+                ((17, 13, 3), layers.DepthwiseConv2D(3, depth_multiplier=2, **slide)),
+                ((17, 13, 3), layers.SeparableConv2D(5, 3, **slide)),
+                ((17, 13, 3), layers.MaxPooling2D(2, **slide)),
+                ((17, 3), layers.AveragePooling1D(3, **slide)),
+            ]
+        found.append(((17, 13, 3), layers.Conv2D(4, 3, dilation_rate=2, padding=padding)))
+    return found
+
+
+def shaping() -> list[tuple[Any, Any]]:
+    layers = keras.layers
+    found: list[tuple[Any, Any]] = [
+        ((17, 3), layers.Conv1D(4, 5, padding="causal")), ((None, None, 3), layers.Conv2D(4, 3)),
+        ((17, 13, 3), layers.UpSampling2D((2, 3))), ((17, 3), layers.UpSampling1D(2)),
+        ((17, 13, 3), layers.ZeroPadding2D(((1, 2), (3, 4)))), ((17, 13, 3), layers.ZeroPadding2D(2)),
+        ((17, 3), layers.ZeroPadding1D((1, 2))), ((17, 13, 3), layers.ZeroPadding2D((1, 2))),
+        ((17, 13, 3), layers.Cropping2D(((1, 2), (3, 4)))), ((17, 3), layers.Cropping1D(2)),
+        ((17, 13, 3), layers.GlobalAveragePooling2D()), ((17, 3), layers.GlobalAveragePooling1D()),
+        ((17, 13, 3), layers.GlobalMaxPooling2D(keepdims=True)), ((4, 3), layers.Flatten()),
+        ((None, 3), layers.Flatten()), ((12,), layers.Reshape((-1, 3))), ((4, 3), layers.Permute((2, 1))),
+        ((4,), layers.RepeatVector(3)), ((5, 3), layers.Dense(4)), ((5,), layers.Embedding(10, 4)),
+        ((5, 3), layers.TimeDistributed(layers.Dense(4))), ((5, 4), layers.LayerNormalization()),
+        ((5, 8, 8, 3), layers.TimeDistributed(layers.Conv2D(4, 3))),
+        ((5, 6), layers.EinsumDense("abc,cd->abd", output_shape=(None, 9))),
+    ]  # fmt: skip
+    for kind in (layers.LSTM, layers.GRU, layers.SimpleRNN):
+        found += [((5, 3), kind(6)), ((None, 3), kind(6, return_sequences=True))]
+        found += [
+            ((5, 3), layers.Bidirectional(kind(6))),
+            ((5, 3), layers.Bidirectional(kind(6), merge_mode="sum")),
+        ]
+    return found
+
+
+def make_layers() -> None:
+    """What Keras itself says each layer gives: kind, settings, shapes taken, shape given."""
+    rows = []
+    for shape, layer in [*windowed(), *shaping()]:
+        given = layer(keras.Input(shape)).shape
+        rows.append([type(layer).__name__, kept(layer.get_config()), [[None, *shape]], list(given)])
+    a, b, c = keras.Input((3, 4)), keras.Input((3, 4)), keras.Input((1, 4))
+    merged = [
+        (keras.layers.Add(), [a, b]), (keras.layers.Multiply(), [a, c]), (keras.layers.Concatenate(), [a, b]),
+        (keras.layers.Concatenate(axis=1), [a, c]), (keras.layers.Maximum(), [a, b]),
+    ]  # fmt: skip
+    for layer, taken in merged:
+        shapes = [list(one.shape) for one in taken]
+        rows.append([type(layer).__name__, kept(layer.get_config()), shapes, list(layer(taken).shape)])
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    (HERE / "keras_layers.json").write_text(f"[\n{lines}\n]\n")
+
+
+def kept(config: Facts) -> Facts:
+    found = {key: config[key] for key in KEPT if key in config}
+    if isinstance(found.get("layer"), dict):
+        inner = found["layer"]
+        found["layer"] = {"class_name": inner["class_name"], "config": kept(inner["config"])}
+    return found
+
+
 # --- TensorFlow ---
 
 
@@ -292,6 +375,7 @@ def main() -> None:
     found: dict[str, Facts] = {}
     for make in (make_keras, make_tensorflow, make_torch, make_onnx, make_tables):
         found.update(make())
+    make_layers()
     text = json.dumps(found, indent=1, default=str)
     (HERE / "expected.json").write_text(text + "\n")
 
