@@ -7,10 +7,10 @@ PACKAGES := proto_msgs libs services
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo up bench bench-full lock clean
+.PHONY: help install lint format test test-models demo up bench bench-full lock clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: $(INSTALLED) ## make .venv with the product and everything it needs, system packages included
 
@@ -33,11 +33,15 @@ format: $(INSTALLED) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(INSTALLED) ## all tests, on a real RabbitMQ and a real mongod; coverage at least 90 %
+test: $(INSTALLED) ## all tests but those of the frameworks, on a real RabbitMQ and a real mongod; coverage at least 90 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-models: $(INSTALLED) ## a model of every framework through a hub; each framework is installed once
+	@deploy/system_packages.sh libgomp1
+	$(BIN)/python -m pytest tests/models
 
 demo: $(INSTALLED) ## publish eleven real models, run them, compare them; the table and the plot
 	$(BIN)/python -m examples.elastic_moduli.demo

@@ -19,7 +19,7 @@ def tensorflow():
 
     model = keras.saving.load_model(path, compile=False)
     graph = tensorflow.function(lambda values: model(values, training=False))
-    graph(numpy.ones((1, 3), "f4")).numpy()
+    graph([numpy.ones((1, 3), "f4"), numpy.ones((1, 2), "f4")])
     return model
 
 

@@ -22,6 +22,14 @@ PER_TEST_S = 600
 """Fetching and installing a framework counts as part of the first test that needs it."""
 
 
+NOTES = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for line in config.stash.get(NOTES, []):
+        terminalreporter.write_line(line)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.timeout(PER_TEST_S))
@@ -43,12 +51,18 @@ def client(hub: RunningHub) -> Iterator[DLHubClient]:
 
 
 @pytest.fixture(scope="session")
-def workshop(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Any:
+def notes(pytestconfig: pytest.Config) -> list[str]:
+    """Lines for the end of the report."""
+    return pytestconfig.stash.setdefault(NOTES, [])
+
+
+@pytest.fixture(scope="session")
+def workshop(
+    hub: RunningHub, tmp_path_factory: pytest.TempPathFactory, notes: list[str]
+) -> Iterator[Workshop]:
     workshop = Workshop(hub.home, tmp_path_factory.mktemp("workshop"))
     yield workshop
-    terminal: Any = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    for framework, seconds in workshop.seconds.items():
-        terminal.write_line(f"environment of {framework}: {seconds:.0f} s")
+    notes.extend(f"environment of {name}: {seconds:.0f} s" for name, seconds in workshop.seconds.items())
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def saved_model_folder(folder: Path, description: Declared) -> Path:
 
 def _signature_function(tensorflow: Any, model: Any, name: str, method: Declared) -> Function:
     signature = model.signatures[signature_key(name, method, list(model.signatures))]
-    specs = signature.structured_input_signature[1]
+    specs = dict(sorted(signature.structured_input_signature[1].items()))
     ports = [Port(one, numpy_dtype(spec.dtype.as_numpy_dtype), _shape(spec)) for one, spec in specs.items()]
 
     def run(values: List[Any], parameters: Dict[str, Any]) -> Dict[str, Any]:
