@@ -25,7 +25,7 @@ from dlhub_client.describe.readers.problems import DescribeError, truncated, unr
 from dlhub_client.describe.readers.suspicious import suspicious_names
 
 _WRAPPER = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
-_MAX_NESTED = 20
+_MAX_NESTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Reader:
     def _objects(self, source: Source, shape: tuple[int, ...]) -> Any:
         """An array of Python objects: joblib writes it as a pickle of its own."""
         self._nested += 1
-        if self._nested > _MAX_NESTED * 1000:
+        if self._nested > _MAX_NESTED:
             raise PickleError("more pickles inside a pickle than a model needs")
         inner = as_array(self.read(source))
         return inner if inner is not None else Array("|O8", shape, None)
