@@ -36,6 +36,11 @@ class Joining:
         self._by_position = unpack
         self._convert = convert
 
+    @property
+    def joins(self) -> bool:
+        """Whether inputs are joined along their first axis; if not, they are stacked along a new one."""
+        return self._joins
+
     def convert(self, inputs: Any) -> Any:
         """One run's inputs in the form that their declaration promises the model."""
         return inputs if self._convert is None else self._convert(inputs)

@@ -29,11 +29,8 @@ class RemoteMethod:
         self._call = call
         self._defaults = declared.get("parameters") or {}
         self._convert = converter(declared.get("input") or {})
-        self.joining: Joining | None = None
+        self.joining = joining_of(declared)
         """How runs share a call; None: they do not."""
-        if declared.get("vectorised"):
-            unpack = bool((declared.get("method_details") or {}).get("unpack"))
-            self.joining = Joining(declared.get("input") or {}, self._convert, unpack)
 
     def convert(self, inputs: Any) -> Any:
         """Inputs in the form that their declaration promises the model."""
@@ -41,6 +38,15 @@ class RemoteMethod:
 
     async def __call__(self, inputs: Any, parameters: dict[str, Any]) -> Any:
         return await self._call(inputs, {**self._defaults, **parameters})
+
+
+def joining_of(declared: Declared) -> Joining | None:
+    """How runs of a method share a call; None where it is not vectorised."""
+    if not declared.get("vectorised"):
+        return None
+    declared_input = declared.get("input") or {}
+    unpack = bool((declared.get("method_details") or {}).get("unpack"))
+    return Joining(declared_input, converter(declared_input), unpack)
 
 
 Methods = dict[str, RemoteMethod]

@@ -75,9 +75,8 @@ def _image(version: VersionRecord, table: SageMakerTable) -> str:
     named = table.images.get(version.servable)
     if named is not None:
         return named
-    kind = repr(environment.kind) if environment else "missing"
+    found = f"its environment is of kind {environment.kind!r}" if environment else "it has no environment"
     raise Unavailable(
-        f"SageMaker runs container images, and {version.servable}@{version.number} has none: its environment "
-        f"is of kind {kind}. Build it as an image, or name one in the site file: "
-        f'sagemaker.images."{version.servable}"'
+        f"SageMaker runs container images, and {version.servable}@{version.number} has none: {found}. Build "
+        f'it as an image, or name one in the site file: sagemaker.images."{version.servable}"'
     )

@@ -1,0 +1,349 @@
+"""Endpoints of Amazon SageMaker: what is sent to AWS, and what is there before and afterwards.
+
+moto's server stands in for AWS: it keeps models, endpoint configurations and endpoints, and answers calls
+with what a test has queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+from doubles.aws import CREDENTIALS, Front, front, moto_server
+from elsewhere_stage import ARRAY, IMAGE, ROLE, described, executing, gone, version, yard
+
+from dlhub_task_manager.executors.elsewhere import choice
+from dlhub_task_manager.executors.elsewhere.choice import sweep_forever
+from dlhub_task_manager.executors.sagemaker import service
+from dlhub_task_manager.executors.sagemaker.service import SageMaker
+from dlhub_task_manager.site_file import SageMakerTable
+from proto_msgs import codec
+from proto_msgs.environment import Environment
+from proto_msgs.errors import Unavailable
+from proto_msgs.servables import VersionRecord
+
+METHODS = {"run": {"input": ARRAY, "output": ARRAY}}
+ROWS = ARRAY | {"shape": [None]}
+DESCRIPTION = described(METHODS, "Keras Model")
+TABLE: dict[str, Any] = {"region": "eu-central-1", "role_arn": ROLE, "images": {"ada/test": IMAGE}}
+DENIED = ("AccessDeniedException", "User is not authorized to perform sagemaker:CreateEndpoint")
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+async def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front]:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(service, "FIRST_ASK_S", 0.02)
+    async with front(moto) as aws:
+        yield aws
+
+
+def table(aws: Front, **more: Any) -> SageMakerTable:
+    return SageMakerTable(**{**TABLE, "endpoint_url": aws.url, **more})
+
+
+def serving(folder: Path, aws: Front, record: VersionRecord | None = None, **more: Any) -> Any:
+    """An executor of a version on SageMaker."""
+    site = yard(folder, sagemaker=table(aws, **more))
+    return executing("sagemaker", folder, site, DESCRIPTION, record)
+
+
+async def there(aws: Front) -> dict[str, list[dict[str, Any]]]:
+    """What AWS has: descriptions of models, endpoint configurations and endpoints."""
+    found = {}
+    for kind in ("Model", "EndpointConfig", "Endpoint"):
+        async with aiohttp.ClientSession() as session:
+            listed = (await _ask(session, aws, f"List{kind}s", {}))[f"{kind}s"]
+            names = [{f"{kind}Name": item[f"{kind}Name"]} for item in listed]
+            found[kind] = [await _ask(session, aws, f"Describe{kind}", name) for name in names]
+    return found
+
+
+async def _ask(session: aiohttp.ClientSession, aws: Front, operation: str, body: Any) -> Any:
+    credential = "Credential=x/20261101/eu-central-1/sagemaker/aws4_request, SignedHeaders=host, Signature=x"
+    headers = {
+        "X-Amz-Target": f"SageMaker.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": f"AWS4-HMAC-SHA256 {credential}",
+    }
+    async with session.post(aws.moto, headers=headers, data=json.dumps(body)) as answer:
+        return json.loads(await answer.read())
+
+
+async def nothing(aws: Front) -> bool:
+    return not any((await there(aws)).values())
+
+
+async def queue(aws: Front, *bodies: Any) -> None:
+    """Have moto answer calls with these, one after the other."""
+    results = [{"Body": json.dumps(body), "ContentType": "application/json"} for body in bodies]
+    async with aiohttp.ClientSession() as session:
+        url = f"{aws.moto}/moto-api/static/sagemaker/endpoint-results"
+        async with session.post(url, json={"region": "eu-central-1", "results": results}) as answer:
+            assert answer.status == 201
+
+
+async def test_an_endpoint_is_made_from_the_versions_image_and_leaves_nothing_behind(
+    tmp_path: Path, aws: Front
+) -> None:
+    environment = Environment(
+        kind="venv", key="k", python="3.11", lock="", image=f"{IMAGE}-3", archive=version(DESCRIPTION).archive
+    )
+    record = version(DESCRIPTION).model_copy(update={"environment": environment})
+    async with serving(tmp_path, aws, record, initial_instances=2, instance_type="ml.c5.xlarge") as stand:
+        await stand.replica()
+        found = await there(aws)
+        (model,), (config,), (endpoint,) = found["Model"], found["EndpointConfig"], found["Endpoint"]
+    name = model["ModelName"]
+    assert (config["EndpointConfigName"], endpoint["EndpointName"]) == (name, name)
+    assert model["PrimaryContainer"]["Image"] == f"{IMAGE}-3"
+    assert model["ExecutionRoleArn"] == ROLE
+    (variant,) = config["ProductionVariants"]
+    assert (variant["ModelName"], variant["InitialInstanceCount"]) == (name, 2)
+    assert variant["InstanceType"] == "ml.c5.xlarge"
+    assert endpoint["EndpointConfigName"] == name
+    tags = {tag["Key"]: tag["Value"] for tag in aws.of("CreateEndpoint")[0].json["Tags"]}
+    assert tags == {"dlhub:servable": "ada/test", "dlhub:version": record.version_id, "dlhub:site": "lab"}
+    assert await nothing(aws)
+
+
+async def test_a_call_is_sent_as_documented_and_its_answer_read(tmp_path: Path, aws: Front) -> None:
+    async with serving(tmp_path, aws, body="json") as stand:
+        replica_id, _ = await stand.replica()
+        await queue(aws, [1.5, "NaN"])
+        given = np.array([1, np.inf], "float32")
+        ok, output, *_ = (await stand.answer(replica_id, "run", a=given))["a"]
+        (name,) = [sent.json["EndpointName"] for sent in aws.of("CreateEndpoint")]
+    (sent,) = aws.of("InvokeEndpoint")
+    assert sent.path == f"/endpoints/{name}/invocations"
+    assert sent.json == {"inputs": [1, "Infinity"], "parameters": {}}
+    assert sent.headers["Content-Type"] == sent.headers["Accept"] == "application/json"
+    assert sent.headers["X-Amzn-SageMaker-Custom-Attributes"] == "dlhub-method=run"
+    assert "/eu-central-1/sagemaker/aws4_request" in sent.headers["Authorization"]
+    assert ok
+    output = np.asarray(output.numpy() if hasattr(output, "numpy") else output)
+    assert output.dtype == np.float32
+    assert np.array_equal(output, [1.5, np.nan], equal_nan=True)
+
+
+async def test_by_default_a_call_is_the_codecs_bytes(tmp_path: Path, aws: Front) -> None:
+    aws.functions = {"run": lambda x: 2 * x.numpy() if hasattr(x, "numpy") else 2 * x}
+    async with serving(tmp_path, aws) as stand:
+        replica_id, _ = await stand.replica()
+        assert (await stand.answer(replica_id, "run", a=np.ones(3, "float32")))["a"][0]
+    (sent,) = aws.of("InvokeEndpoint")
+    assert sent.headers["Content-Type"] == "application/x-msgpack"
+    assert set(codec.unpack(sent.body)) == {"inputs", "parameters"}
+
+
+async def test_runs_of_a_vectorised_method_share_a_call(tmp_path: Path, aws: Front) -> None:
+    methods = {"run": {"input": ROWS, "output": ROWS, "vectorised": True}}
+    site = yard(tmp_path, sagemaker=table(aws, body="json"))
+    async with executing("sagemaker", tmp_path, site, described(methods)) as stand:
+        replica_id, _ = await stand.replica()
+        await queue(aws, [2, 4, 6])
+        outcomes = await stand.answer(replica_id, "run", a=np.array([1], "f4"), b=np.array([2, 3], "f4"))
+    (sent,) = aws.of("InvokeEndpoint")
+    assert sent.json["inputs"] == [1, 2, 3]
+    outputs = [np.asarray(getattr(o[1], "numpy", lambda o=o: o[1])()).tolist() for o in outcomes.values()]
+    assert outputs == [[2], [4, 6]]
+
+
+async def test_there_are_as_many_instances_as_replicas(tmp_path: Path, aws: Front) -> None:
+    def wanted() -> list[int]:
+        sent = [
+            one.json["DesiredWeightsAndCapacities"] for one in aws.of("UpdateEndpointWeightsAndCapacities")
+        ]
+        assert all(variant["VariantName"] == "dlhub" for (variant,) in sent)
+        return [variant["DesiredInstanceCount"] for (variant,) in sent]
+
+    async with serving(tmp_path, aws) as stand:
+        first, _ = await stand.replica()
+        assert wanted() == []
+        second, _ = await stand.replica()
+        await stand.replica()
+        assert wanted() == [2, 3]
+        await asyncio.gather(stand.executor.end(first), stand.executor.end(second))
+        await gone(lambda: wanted()[-1] != 1)
+        (endpoint,) = (await there(aws))["Endpoint"]
+        assert endpoint["ProductionVariants"][0]["DesiredInstanceCount"] == 1
+
+
+async def test_a_replica_is_ready_when_the_endpoint_is_in_service(tmp_path: Path, aws: Front) -> None:
+    aws.states = [{"EndpointStatus": "Creating"}] * 3 + [{"EndpointStatus": "InService"}]
+    async with serving(tmp_path, aws) as stand:
+        await stand.replica()
+    assert len(aws.of("DescribeEndpoint")) >= 4
+
+
+async def test_an_endpoint_that_failed_is_made_again_for_the_next_replica(tmp_path: Path, aws: Front) -> None:
+    aws.states = [{"EndpointStatus": "Failed", "FailureReason": "no such image"}]
+    async with serving(tmp_path, aws) as stand:
+        replica_id = await stand.executor.launch(stand.listen)
+        await stand.heard[replica_id].until(lambda: stand.heard[replica_id].why)
+        assert "no such image" in stand.heard[replica_id].why["message"]
+        await stand.executor.end(replica_id)
+        aws.states = []
+        await stand.replica()
+    assert [len(aws.of(operation)) for operation in ("CreateEndpoint", "DeleteEndpoint")] == [2, 2]
+    assert await nothing(aws)
+
+
+async def test_what_was_made_before_a_refusal_is_removed(tmp_path: Path, aws: Front) -> None:
+    aws.refusals["CreateEndpoint"] = DENIED
+    async with serving(tmp_path, aws) as stand:
+        with pytest.raises(Unavailable, match=f"{DENIED[0]}: {DENIED[1]}"):
+            await stand.executor.launch(stand.listen)
+        assert (await there(aws))["Model"]
+    assert await nothing(aws)
+
+
+async def test_what_a_crash_has_left_is_removed_at_the_next_start(
+    tmp_path: Path, aws: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "SWEEP_S", 0.05)
+    others = yard(tmp_path / "another hub", sagemaker=table(aws))
+    async with (
+        serving(tmp_path, aws) as crashed,
+        executing("sagemaker", tmp_path / "another hub", others, DESCRIPTION) as theirs,
+    ):
+        await crashed.replica()
+        await theirs.replica()
+        aws.refusals["DeleteEndpoint"] = ("ValidationException", "Cannot update in-progress endpoint")
+        restarted = yard(tmp_path, sagemaker=table(aws))
+        sweeping = asyncio.ensure_future(sweep_forever(restarted))
+        await gone(lambda: not aws.of("DeleteEndpoint"))
+        assert len((await there(aws))["Model"]) == 2  # what an endpoint is made from stays as long as it does
+        del aws.refusals["DeleteEndpoint"]
+        await gone(lambda: len(aws.of("DeleteModel")) < 1)
+        sweeping.cancel()
+        (left,) = (await there(aws))["Endpoint"]
+        assert left["EndpointName"].startswith(others.marks.prefix)
+
+
+async def test_an_endpoint_that_is_there_already_is_called_and_left_alone(tmp_path: Path, aws: Front) -> None:
+    async with serving(tmp_path / "owner", aws) as owner:
+        await owner.replica()
+        (name,) = [sent.json["EndpointName"] for sent in aws.of("CreateEndpoint")]
+        made = len(aws.of("CreateEndpoint"))
+        async with serving(
+            tmp_path, aws, endpoints={"ada/test": name}, role_arn=None, images={}, body="json"
+        ) as stand:
+            replica_id, _ = await stand.replica()
+            await stand.replica()
+            await queue(aws, [1])
+            assert (await stand.answer(replica_id, "run", a=np.ones(1, "float32")))["a"][0]
+        assert len(aws.of("CreateEndpoint")) == made
+        assert not aws.of("UpdateEndpointWeightsAndCapacities")
+        assert not aws.of("DeleteEndpoint")
+        assert (await there(aws))["Endpoint"]
+
+
+async def test_an_endpoint_that_the_site_file_names_must_be_there(tmp_path: Path, aws: Front) -> None:
+    async with serving(tmp_path, aws, endpoints={"ada/test": "nowhere"}) as stand:
+        with pytest.raises(Unavailable, match=r"site file names an endpoint that is not there.*nowhere"):
+            await stand.executor.launch(stand.listen)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "said"),
+    [
+        (("ThrottlingException", "Rate exceeded"), "unavailable", "Rate exceeded"),
+        (("ValidationError", "Request body is too large"), "servable_failed", "too large"),
+    ],
+)
+async def test_a_call_that_aws_refuses_says_why(
+    tmp_path: Path, aws: Front, refusal: tuple[str, str], code: str, said: str
+) -> None:
+    async with serving(tmp_path, aws, body="json") as stand:
+        replica_id, heard = await stand.replica()
+        aws.refusals["InvokeEndpoint"] = refusal
+        ok, why, *_ = (await stand.answer(replica_id, "run", a=np.ones(1, "float32")))["a"]
+        assert (ok, why["code"]) == (False, code)
+        assert said in why["message"]
+        assert not heard.gone
+
+
+async def test_an_endpoint_that_others_deleted_is_missed_by_a_call(tmp_path: Path, aws: Front) -> None:
+    async with serving(tmp_path, aws, body="json") as stand:
+        replica_id, heard = await stand.replica()
+        aws.refusals["InvokeEndpoint"] = ("ValidationError", "Endpoint x of account 1 not found.")
+        stand.send(replica_id, "run", a=np.ones(1, "float32"))
+        await heard.until(lambda: heard.gone)
+        assert not heard.outcomes
+
+
+async def test_an_answer_that_is_no_output_is_the_models_failure(tmp_path: Path, aws: Front) -> None:
+    async with serving(tmp_path, aws) as stand:
+        replica_id, _ = await stand.replica()
+        aws.functions = {}
+        aws.refusals["InvokeEndpoint"] = ("ModelError", "odd")
+        _, why, *_ = (await stand.answer(replica_id, "run", a=np.ones(1, "float32")))["a"]
+        assert why["code"] == "servable_failed"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"images": {}}, r"ada/test@3 has none: it has no environment.*sagemaker\.images"),
+        ({"role_arn": None}, "no sagemaker.role_arn"),
+    ],
+)
+async def test_what_is_missing_to_make_an_endpoint_is_named(
+    tmp_path: Path, aws: Front, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        async with serving(tmp_path, aws, **more):
+            pass
+    with pytest.raises(Unavailable, match=said):
+        raise raised.value.exceptions[0]
+
+
+async def test_credentials_are_in_no_error_and_no_log(
+    tmp_path: Path, aws: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    aws.refusals["CreateModel"] = (
+        "SignatureDoesNotMatch",
+        "The request signature does not match\nCanonical: x",
+    )
+    async with serving(tmp_path, aws) as stand:
+        with pytest.raises(Unavailable) as raised:
+            await stand.executor.launch(stand.listen)
+    texts = [str(raised.value), *(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        assert not [text for text in texts if CREDENTIALS[name] in text]
+    assert "Canonical" not in str(raised.value)
+
+
+async def test_missing_credentials_are_named(
+    tmp_path: Path, aws: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    async with serving(tmp_path, aws) as stand:
+        with pytest.raises(Unavailable, match="Unable to locate credentials"):
+            await stand.executor.launch(stand.listen)
+
+
+async def test_an_endpoint_that_is_lost_is_noticed_without_a_call(
+    tmp_path: Path, aws: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SageMaker, "look_s", 0.05)
+    async with serving(tmp_path, aws) as stand:
+        _, heard = await stand.replica()
+        aws.states = [{"EndpointStatus": "OutOfService"}]
+        await heard.until(lambda: heard.gone)
