@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
 
 _USUAL = {
     "sklearn": "scikit-learn", "skimage": "scikit-image", "cv2": "opencv-python-headless", "PIL": "pillow",
@@ -24,9 +25,16 @@ def distribution_of(module: str) -> str | None:
     return _USUAL.get(module) or next(iter(_installed().get(module, ())), None)
 
 
-def is_known(module: str) -> bool:
-    """Whether a module is Python's own, or one whose package is known."""
-    return module in _STANDARD or distribution_of(module) is not None
+def unknown_modules(modules: Iterable[str], files: Iterable[str | Path]) -> tuple[str, ...]:
+    """A note on the modules that neither Python, nor a known package, nor one of the files brings."""
+    brought = {part for file in files for part in (Path(file).stem, *Path(file).parts)}
+    unknown = [
+        one for one in modules if one not in _STANDARD and one not in brought and distribution_of(one) is None
+    ]
+    if not unknown:
+        return ()
+    named = ", ".join(unknown)
+    return (f"it needs {named}: give the modules in files, or name their packages with add_requirement",)
 
 
 @functools.cache

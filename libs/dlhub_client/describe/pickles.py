@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from dlhub_client.describe.class_source import find_method
 from dlhub_client.describe.from_file import Common, FileDescription, describe_facts
 from dlhub_client.describe.functions import ANYTHING, declaration, method_of
-from dlhub_client.describe.packages import distribution_of, is_known
+from dlhub_client.describe.packages import distribution_of, unknown_modules
 from dlhub_client.describe.readers.facts import ModelFacts, Signature, Tensor
 from dlhub_client.describe.readers.pickle_file import Pickled, read_pickle
 from dlhub_client.describe.readers.pickle_values import class_of
@@ -27,7 +27,7 @@ def class_method(path: str | Path, method: str, **common: Unpack[Common]) -> Fil
     """
     pickled = read_pickle(path)
     files = common["files"] = list(common.get("files", ()))
-    facts = read_instance(path, pickled)
+    facts = read_instance(path, pickled, files)
     found = _told_by_class(facts, method) or _told_by_source(facts, method, files)
     block: Mapping[str, Any] = found or {"method_details": {}}
     given = common.get("inputs") is not None
@@ -43,8 +43,8 @@ def class_method(path: str | Path, method: str, **common: Unpack[Common]) -> Fil
     return describe_facts(facts, common).add_file(facts.path, "pickle")
 
 
-def read_instance(path: str | Path, pickled: Pickled | None = None) -> ModelFacts:
-    """What a pickle says of the object in it. Raises DescribeError."""
+def read_instance(path: str | Path, pickled: Pickled | None = None, files: Iterable[Any] = ()) -> ModelFacts:
+    """What a pickle says of the object in it; files bring modules that it needs. Raises DescribeError."""
     pickled = pickled if pickled is not None else read_pickle(path)
     kind = class_of(pickled.value)
     packages = [distribution_of(module) for module in pickled.modules]
@@ -57,11 +57,11 @@ def read_instance(path: str | Path, pickled: Pickled | None = None) -> ModelFact
         model_type=kind.path if kind is not None else None,
         requirements={package: None for package in packages if package is not None},
         suspicious=pickled.suspicious,
-        missing=_missing(kind.path if kind is not None else None, pickled),
+        missing=_missing(kind.path if kind is not None else None, pickled, files),
     )
 
 
-def _missing(class_path: str | None, pickled: Pickled) -> tuple[str, ...]:
+def _missing(class_path: str | None, pickled: Pickled, files: Iterable[Any]) -> tuple[str, ...]:
     if class_path is None:
         return ("it is no object of a class: publish a function that reads it (describe.static_method)",)
     notes = ["a pickle does not tell what a method takes and gives: inputs=..., outputs=..."]
@@ -70,12 +70,7 @@ def _missing(class_path: str | None, pickled: Pickled) -> tuple[str, ...]:
             "its class was defined in a script or notebook, and will not be found where it runs: define it "
             "in a module, pickle it again, and give the module in files"
         )
-    unknown = [module for module in pickled.modules if not is_known(module)]
-    if unknown:
-        notes.append(
-            f"it needs {', '.join(unknown)}: give the modules in files, or name their packages with "
-            "add_requirement"
-        )
+    notes.extend(unknown_modules(pickled.modules, files))
     return tuple(notes)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from dlhub_client.describe.from_file import Common, FileDescription, describe_facts, installed
-from dlhub_client.describe.packages import distribution_of
+from dlhub_client.describe.packages import distribution_of, unknown_modules
 from dlhub_client.describe.readers.bounded import existing_file, start_of
 from dlhub_client.describe.readers.estimators import Estimator, is_estimator, read_estimator
 from dlhub_client.describe.readers.facts import ModelFacts, Signature, Tensor
@@ -47,8 +47,15 @@ def sklearn_model(
     The methods of scikit-learn that treat each row by itself (predict, transform, ...) are vectorised and
     deterministic unless told otherwise. Further arguments: see `Common`. Raises DescribeError.
     """
+    common["files"] = list(common.get("files", ()))
     facts = read_sklearn(
-        path, serialization_method, predict_method, n_input_columns, classes, sklearn_version
+        path,
+        serialization_method,
+        predict_method,
+        n_input_columns,
+        classes,
+        sklearn_version,
+        common["files"],
     )
     return describe_facts(facts, common).add_file(facts.path, "model")
 
@@ -60,6 +67,7 @@ def read_sklearn(
     columns: int | None = None,
     classes: int | Sequence[Any] | None = None,
     version: str | None = None,
+    files: Iterable[str | Path] = (),
 ) -> ModelFacts:
     """What a saved estimator says, as facts. Raises DescribeError."""
     file = existing_file(path)
@@ -89,7 +97,7 @@ def read_sklearn(
             "classes": names,
         },
         suspicious=pickled.suspicious,
-        missing=_missing(estimator, version),
+        missing=(*_missing(estimator, version), *unknown_modules(pickled.modules, files)),
     )
 
 

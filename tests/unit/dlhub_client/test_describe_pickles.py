@@ -217,6 +217,12 @@ def test_another_version_is_pinned_and_told(tmp_path: Path) -> None:
     assert any("1.2.0" in note and sklearn.__version__ in note for note in description.missing)
 
 
+def test_a_library_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pkl"
+    path.write_bytes(by_hand("no_such_library.models", "Boosted", {"n_features_in_": 3}))
+    assert any("no_such_library" in note for note in describe.sklearn_model(path).missing)
+
+
 # --- objects ---
 
 
@@ -287,6 +293,9 @@ def test_an_unknown_class_asks_for_types_and_modules(tmp_path: Path) -> None:
     assert run_of(description)["input"]["python_type"] == "builtins.object"
     assert any("inputs=..." in note for note in description.missing)
     assert any("nowhere_known" in note for note in description.missing)
+    (tmp_path / "nowhere_known.py").write_text("")
+    brought = describe.class_method(path, "go", files=[tmp_path / "nowhere_known.py"]).missing
+    assert not any("it needs" in note for note in brought)
     path.write_bytes(by_hand("__main__", "Thing", {}))
     notes = describe.class_method(path, "go").missing
     assert any("script or notebook" in note for note in notes)

@@ -43,8 +43,6 @@ class Signature:
     details: Mapping[str, Any] = field(default_factory=dict)
     """Of `method_details`: what the shim needs."""
     deterministic: bool | None = None
-    by_name: bool = False
-    """Even a single input or output goes by its name."""
     batched: bool | None = None
     """Whether the first axis is that of the batch, by what the format says; None: judged by the shapes."""
     sure: bool = True
@@ -80,8 +78,6 @@ class ModelFacts:
     """What the format does not tell, and which argument gives it."""
     companions: tuple[Path, ...] = ()
     """Further files that belong to it."""
-    example: Any = None
-    """An input that the file carries."""
 
 
 _ITEM_TYPES = {

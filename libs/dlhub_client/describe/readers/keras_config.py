@@ -33,7 +33,6 @@ class Architecture:
     kind: str
     inputs: tuple[Tensor, ...] | None
     outputs: tuple[Tensor, ...] | None
-    by_name: bool
     layers: tuple[Layer, ...]
     custom: tuple[str, ...]
     """Classes that Keras does not bring: they must be given when it is loaded."""
@@ -42,7 +41,7 @@ class Architecture:
 
     @property
     def signature(self) -> Signature:
-        return Signature(inputs=self.inputs, outputs=self.outputs, by_name=self.by_name, batched=True)
+        return Signature(inputs=self.inputs, outputs=self.outputs, batched=True)
 
     @property
     def summary(self) -> str:
@@ -68,7 +67,7 @@ def read_architecture(document: Config) -> Architecture:
     elif "layers" in inner and "output_layers" in inner:
         found = _functional(kind, inner, custom)
     else:
-        found = Architecture(kind, None, None, False, (), custom)
+        found = Architecture(kind, None, None, (), custom)
     return replace(found, has_code=_has_code(document, _MAX_DEPTH))
 
 
@@ -142,7 +141,7 @@ def _sequential(config: Config, document: Config, custom: tuple[str, ...]) -> Ar
     outputs = (
         (Tensor(str(last.get("name", "output")), current, _dtype_of(last) or dtype),) if entries else None
     )
-    return Architecture("Sequential", inputs, outputs, False, tuple(layers), custom)
+    return Architecture("Sequential", inputs, outputs, tuple(layers), custom)
 
 
 def _start(entries: list[Any], config: Config, document: Config) -> tuple[Shape | None, str | None, str]:
@@ -193,8 +192,7 @@ def _functional(kind: str, config: Config, custom: tuple[str, ...]) -> Architect
     layers = [Layer(name, str(one.get("class_name")), graph.shape(name)) for name, one in entries.items()]
     inputs = [graph.tensor(label, name, index) for label, name, index in _ends(config["input_layers"])]
     outputs = [graph.tensor(label, name, index) for label, name, index in _ends(config["output_layers"])]
-    by_name = isinstance(config["output_layers"], dict)
-    return Architecture(kind, tuple(inputs), tuple(outputs), by_name, tuple(layers), custom)
+    return Architecture(kind, tuple(inputs), tuple(outputs), tuple(layers), custom)
 
 
 def _ends(value: Any) -> list[tuple[str, str, int]]:

@@ -114,7 +114,6 @@ def _signature(program: Json) -> Signature:
         inputs=tuple(_tensor(name, name, values) for name in names),
         outputs=tuple(_labelled(label, part, outputs) for label, part in _parts(tree)),
         deterministic=_is_frozen(graph, signature),
-        by_name=_is_dict(tree),
         batched=False if _is_bounded(program.get("range_constraints") or {}) else None,
     )
 
