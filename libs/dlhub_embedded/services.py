@@ -51,6 +51,8 @@ heartbeat_s = 15
 loading_heartbeat_s = 60
 # Seconds that a model gets to return once its run was cancelled or its deadline passed.
 grace_s = 2
+
+# TensorFlow Serving and Amazon SageMaker as executors have tables of their own: docs/serving_elsewhere.md.
 """
 
 

@@ -39,6 +39,12 @@ def test_the_embedded_hubs_site_file_is_valid(tmp_path: Path) -> None:
         ('name = "hpc"\n[limits]\nmax_replicas = 0', "limits.max_replicas"),
         ('name = "hpc"\n[limits]\ncores = -1', "limits.cores"),
         ('name = "hpc"\ncolour = "red"', "colour: Extra inputs"),
+        ('name = "hpc"\n[tensorflow_serving]', "give either url, models and config of a server, or binary"),
+        ('name = "hpc"\n[tensorflow_serving]\nurl = "http://h:1"', "belong together; there is only url"),
+        ('name = "hpc"\n[tensorflow_serving]\nurl = "h:8501"\nbinary = "b"', "tensorflow_serving.url"),
+        ('name = "hpc"\n[sagemaker]', "sagemaker.region: Field required"),
+        ('name = "hpc"\n[sagemaker]\nregion = "r"\nbody = "xml"', "sagemaker.body"),
+        ('name = "hpc"\n[sagemaker]\nregion = "r"\nsecret = "s"', "sagemaker.secret: Extra inputs"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
