@@ -23,7 +23,9 @@ _FORWARD = ("forward", "__call__", "run", "predict")
 
 def load(folder: Path, description: Declared) -> FunctionOf:
     """One module; every method calls it, or the method of it that method_details.method_name names."""
-    torch = framework("torch", model_path(folder, description, "model"))
+    path = model_path(folder, description, "model")
+    torch = framework("torch", path)
+    framework("numpy", path)  # PyTorch does without, and does not bring it
     torch.set_num_threads(surroundings.threads(description))
     gpu = surroundings.may_use_gpu() and torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")

@@ -179,7 +179,9 @@ class TestClassMethod:
 
     def test_a_file_that_is_no_pickle(self, folder):
         (folder / "scaler.pkl").write_bytes(b"hello")
-        assert "reading scaler.pkl, which has 5 bytes, raised UnpicklingError" in complaint(folder, class_method())
+        assert "reading scaler.pkl, which has 5 bytes, raised UnpicklingError" in complaint(
+            folder, class_method()
+        )
 
 
 INPUT = {"type": "ndarray", "shape": [None, 1], "item_type": {"type": "float"}}
