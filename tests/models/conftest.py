@@ -14,6 +14,7 @@ from acceptance.conftest import RunningHub
 from dlhub_client import DLHubClient
 from dlhub_embedded.background import detach
 from dlhub_embedded.control import down
+from dlhub_embedded.services import SITE_FILE
 from dlhub_embedded.settings import Settings
 from models.describing import described
 from models.workshop import FIND_LINKS, Workshop, find_links
@@ -35,9 +36,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(PER_TEST_S))
 
 
+def model_server(home: Path) -> Path:
+    """The program that this hub starts for the executor `tensorflow-serving`; a test puts it there."""
+    return home / "tensorflow_model_server"
+
+
+def model_server_table(home: Path) -> str:
+    return f'\n[tensorflow_serving]\nbinary = "{model_server(home)}"\n'
+
+
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     home = tmp_path_factory.mktemp("hub")
+    (home / "site.toml").write_text(SITE_FILE.format(replicas=8, per_version=2) + model_server_table(home))
     found = detach(home, Settings.from_environment({**os.environ, FIND_LINKS: find_links()}))
     assert found.url
     yield RunningHub(home, found.url, Path(found.token_file).read_text().strip())

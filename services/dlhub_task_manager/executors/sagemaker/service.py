@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ReadTimeoutError
+from aiohttp import ClientConnectionError, ClientPayloadError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from dlhub_shim.complaints import LoadError
 from dlhub_task_manager.executors.elsewhere.calls import aside
@@ -156,7 +157,7 @@ class SageMaker(Service):
             raise _call_failed(error) from None
         except EndpointConnectionError as error:
             raise Gone(f"SageMaker cannot be reached: {error}") from None
-        except (BotoCoreError, ReadTimeoutError) as error:
+        except (BotoCoreError, ClientConnectionError, ClientPayloadError) as error:
             raise Unavailable(f"SageMaker did not answer: {error}") from None
 
     async def look(self) -> None:
