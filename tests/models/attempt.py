@@ -26,9 +26,14 @@ def attempt(case):
     if "inputs" not in case:
         return {"loaded": sorted(methods)}
     try:
-        return {"output": str(methods["run"](case["inputs"], case.get("parameters") or {}))}
+        output = methods["run"](case["inputs"], case.get("parameters") or {})
+        return {"output": str(output), "threads": torch_threads()}
     except Exception as error:
         return failures.of_run(error)
+
+
+def torch_threads():
+    return sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
 
 
 print(json.dumps([attempt(case) for case in json.loads(Path(sys.argv[2]).read_text())]))

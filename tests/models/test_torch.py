@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,20 @@ def test_other_methods_and_parameters_of_a_module(workshop, publish, client):
     inputs = {"x": expected["x"], "z": expected["z"]}
     doubled = client.run(name, inputs, parameters={"scale": 2.0})
     np.testing.assert_allclose(doubled["first"], 2 * expected["first"], **TOLERANCE)
+
+
+def test_threads_fit_the_replicas_cores(workshop):
+    made = workshop.make("torch_models", "torch")
+    block = servable(KIND, method(INPUTS, OUTPUTS, DETAILS), {"format": "torchscript"})
+    inputs = {"x": [[1.0, 2.0]], "z": [[1.0, 2.0, 3.0]]}
+
+    def case(cores):
+        description = described("net", "torch", {**block, "resources": {"cores": cores}}, model="model.pt")
+        return {"folder": str(made / "torchscript"), "description": description, "inputs": inputs}
+
+    one, many = workshop.attempts("torch", [case(1), case(10_000)])
+    assert one["threads"] == 1
+    assert many["threads"] == len(os.sched_getaffinity(0))
 
 
 def test_a_site_without_gpus_gets_builds_without_them(workshop):

@@ -17,10 +17,10 @@ from dlhub_shim.loaders import FunctionOf
 Declared = Dict[str, Any]
 
 _VERSION = re.compile(
-    rb"_sklearn_version\n?(?:\x94|q.|r.{4}|p\d+\n)?(?:\x8c.|X.{4}|V|U.|T.{4}|S['\"])([0-9][0-9A-Za-z.+]*)",
-    re.DOTALL,
+    rb"_sklearn_version\n?(?:\x94|q.|r.{4}|p\d+\n)?(?:[\x8cU](?P<short>.)|[XT](?P<long>.{4})|[VS])", re.DOTALL
 )
-"""How every pickle protocol writes that attribute of an estimator."""
+"""That attribute of an estimator, and the length of its text, as pickle writes them; its first protocol has a
+line instead."""
 
 
 def load(folder: Path, description: Declared) -> FunctionOf:
@@ -117,8 +117,17 @@ def _written_by(path: Path) -> Optional[str]:
         except ValueError:  # an empty file
             return None
         with content:
-            found = _VERSION.search(content)  # type: ignore[call-overload,unused-ignore]
-            return found.group(1).decode() if found else None
+            found = _VERSION.search(content)
+            return _text_after(found, content) if found else None
+
+
+def _text_after(found: "re.Match[bytes]", content: mmap.mmap) -> str:
+    length = found.group("short") or found.group("long")
+    if length is None:
+        end = content.find(b"\n", found.end())
+    else:
+        end = found.end() + int.from_bytes(length, "little")
+    return content[found.end() : end].decode("ascii", "replace").strip("'\"")
 
 
 def _names_old_code(error: Optional[BaseException]) -> bool:

@@ -5,7 +5,6 @@ The real ones are tested by `make test-models`; here the question is what the sh
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import types
 
@@ -82,9 +81,3 @@ class Tensor:
     @staticmethod
     def is_floating_point():
         return True
-
-
-@contextlib.contextmanager
-def recorded(into, entry):
-    into.append(entry)
-    yield

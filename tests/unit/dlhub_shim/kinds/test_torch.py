@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,8 +77,6 @@ def files(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     yield tmp_path
-    import sys
-
     sys.modules.pop("net", None)
 
 
@@ -172,8 +172,6 @@ def test_an_exported_program_takes_arguments_as_it_was_exported(torch, files, mo
 
 
 def test_a_whole_module_is_unpickled_only_where_the_description_says_so(torch, files, modes, monkeypatch):
-    from importlib import import_module
-
     net = import_module("net").Net
 
     def load(path, map_location, weights_only):
@@ -231,8 +229,6 @@ def test_arrays_that_pytorch_would_not_take_are_copied(torch, files):
 
 
 def test_short_floats_come_back_as_numpy_has_them(torch, files):
-    from importlib import import_module
-
     net = import_module("net").Net
     net.forward = lambda self, z, x: (Tensor([1.5], "bfloat16"), z + x)
     torch.bfloat16 = "bfloat16"
@@ -267,8 +263,6 @@ def test_what_is_wrong_is_said(form_options, text, torch, files):
 
 
 def test_safetensors_that_are_not_there(torch, files, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     found = complaint(files, "Torch Model", "model.pt", BOTH, DIFFERENCE, options("safetensors"))
     assert "model.pt needs the module 'safetensors'" in found
@@ -286,8 +280,6 @@ def test_outputs_without_names(torch, files):
 
 
 def test_a_gpu_is_used_only_by_replicas_that_have_one(torch, files, monkeypatch):
-    from importlib import import_module
-
     devices = []
     net = import_module("net").Net
     net.to = lambda self, device: devices.append(device.type) or self
