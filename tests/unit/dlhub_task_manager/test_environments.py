@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +19,10 @@ from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager import environments
 from dlhub_task_manager.environments import Workshop, blocks_folder, prepare_executor, version_folder
 from dlhub_task_manager.executors.elsewhere.choice import Yard
+from dlhub_task_manager.executors.elsewhere.executor import ElsewhereExecutor
 from dlhub_task_manager.executors.elsewhere.marks import Marks
 from dlhub_task_manager.executors.servable import ServableExecutor
-from dlhub_task_manager.site_file import SiteFile
+from dlhub_task_manager.site_file import SiteFile, TensorFlowServingTable
 from proto_msgs.blobs import BlobRef
 from proto_msgs.environment import Environment
 from proto_msgs.errors import Unavailable
@@ -69,6 +73,31 @@ async def test_the_worker_finds_its_description_and_inherits_nothing(tmp_path: P
     assert f"--description {home}/dlhub.json" in command
     assert "--replica replica-7" in command
     assert json.loads((home / "servable.json").read_text()) == {"servable": "ada/test", "version": 1}
+
+
+async def test_a_replica_elsewhere_needs_no_environment_here(tmp_path: Path) -> None:
+    table = TensorFlowServingTable(binary="tensorflow_model_server")
+    site = SiteFile(name="local", tensorflow_serving=table)
+    yard = Yard(site=site, marks=Marks(tmp_path), folder=tmp_path)
+    shop = replace(workshop(tmp_path), yard=yard)
+    blob = await shop.blobs.put(archive({"model/saved_model.pb": b"graph"}))
+    record = BUILT.model_copy(update={"archive": blob})
+    executor = await prepare_executor(record, "tensorflow-serving", shop)
+    assert isinstance(executor, ElsewhereExecutor)
+    files = tmp_path / "files" / blob.sha256
+    assert (files / "model" / "saved_model.pb").read_bytes() == b"graph"
+    assert not version_folder(tmp_path, "v1").exists()
+    await prepare_executor(record, "tensorflow-serving", shop)  # the files are there already
+    await executor.close()
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """A zip archive of files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    return buffer.getvalue()
 
 
 async def test_only_the_latest_folders_of_earlier_replicas_are_kept(tmp_path: Path) -> None:
