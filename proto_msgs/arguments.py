@@ -52,6 +52,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     "maximum": ("integer", "number", "float", "ndarray"),
     "choices": ("string", "integer"),
     "file_types": ("file",),
+    "feature_names": ("ndarray",),
 }
 """Fields that only some types have. Elsewhere they would be left out of account without a word."""
 NEEDED_FIELDS = {"list": "item_type", "tuple": "element_types", "dict": "properties"}
@@ -105,6 +106,9 @@ class Argument(Block):
     """string and integer: the values that are allowed."""
     file_types: tuple[str, ...] | None = None
     """file: media types that the method understands, such as `image/png`."""
+    feature_names: tuple[str, ...] | None = None
+    """ndarray: names along the last dimension, such as those of a table's columns; tables are held against
+    them."""
 
     @field_validator("item_type", mode="before")
     @classmethod
@@ -145,6 +149,19 @@ class Argument(Block):
                 f"dtype {self.dtype!r} contradicts item_type {item!r}: leave one of them out, or make them "
                 "agree"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_name_for_each_column(self) -> Self:
+        names, shape = self.feature_names, self.shape
+        last = shape[-1] if shape else None
+        if names and isinstance(last, int) and len(names) != last:
+            raise ValueError(
+                f"there are {len(names)} feature_names, but the last dimension has length {last}"
+            )
+        if names and len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"feature_names holds {twice!r} twice")
         return self
 
     @model_validator(mode="after")

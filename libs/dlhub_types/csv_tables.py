@@ -37,10 +37,8 @@ def read(data: bytes, declared: Argument, path: str = "inputs") -> Array:
 
 
 def feature_names(declared: Argument) -> tuple[str, ...]:
-    """The names of an array's columns, if the description tells them (`feature_names`); else none."""
-    extra = declared.__pydantic_extra__ or {}
-    names = extra.get("feature_names")
-    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+    """The names of an array's columns, if the description tells them; else none."""
+    return declared.feature_names or ()
 
 
 def check_columns(came: Sequence[str], declared: Argument, path: str = "inputs") -> None:

@@ -200,7 +200,9 @@ def _input(estimator: Estimator, columns: int | None) -> Tensor:
     text = "One row per sample"
     if estimator.column_names:
         text = f"{text}; columns: {', '.join(estimator.column_names)}"[:2000]
-    return Tensor("X", (None, estimator.columns), None, text)
+    names = estimator.column_names or ()
+    known = names if columns is None or len(names) == columns else ()
+    return Tensor("X", (None, estimator.columns), None, text, columns=known)
 
 
 def _output(estimator: Estimator, names: list[str] | None, method: str) -> Tensor:

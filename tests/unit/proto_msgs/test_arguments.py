@@ -84,3 +84,24 @@ def test_what_fits_together_is_kept_as_it_came(block):
     kept = Argument.model_validate(block).model_dump(mode="json", exclude_unset=True)
     expanded = {**block, "item_type": {"type": block["item_type"]}} if "item_type" in block else block
     assert kept == expanded
+
+
+@pytest.mark.parametrize("shape", [None, (None, None), (None, "n"), (None, 2), (2,)])
+def test_columns_have_names(shape):
+    declared = Argument.model_validate(
+        {"type": "ndarray", "shape": shape, "feature_names": ["mass", "charge"]}
+    )
+    assert declared.feature_names == ("mass", "charge")
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ({"type": "ndarray", "shape": [None, 3], "feature_names": ["a", "b"]}, "2 feature_names.*length 3"),
+        ({"type": "ndarray", "feature_names": ["a", "a"]}, "holds 'a' twice"),
+        ({"type": "string", "feature_names": ["a"]}, "'ndarray' has it"),
+    ],
+)
+def test_names_of_columns_that_cannot_be_are_refused(block, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        Argument.model_validate(block)

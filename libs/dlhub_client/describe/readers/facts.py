@@ -28,6 +28,10 @@ class Tensor:
     description: str | None = None
     block: Mapping[str, Any] | None = None
     """A declaration of its own, for what is no array."""
+    nameless: bool = False
+    """The format knows it by its place alone; the name is ours, and the caller may have a better one."""
+    columns: tuple[str, ...] = ()
+    """Names along the last dimension, where the file tells them."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def tensor_block(tensor: Tensor, named: bool = True) -> dict[str, Any]:
         block["shape"] = list(tensor.shape)
     if tensor.dtype is not None and not tensor.dtype.startswith(_NOT_NUMPY):
         block["dtype"] = tensor.dtype
+    if tensor.columns and len(set(tensor.columns)) == len(tensor.columns):
+        block["feature_names"] = list(tensor.columns)
     return block
 
 

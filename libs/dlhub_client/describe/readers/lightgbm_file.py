@@ -85,9 +85,10 @@ def _facts(path: Path, header: dict[str, str]) -> ModelFacts:
 
 def _rows(features: int, names: list[str]) -> Tensor:
     text = "One row per sample"
-    if names and not all(name == f"Column_{number}" for number, name in enumerate(names)):
-        text = f"{text}; columns: {', '.join(names)}"[:2000]
-    return Tensor("data", (None, features), "float64", text)
+    if all(name == f"Column_{number}" for number, name in enumerate(names)):
+        return Tensor("data", (None, features), "float64", text)
+    text = f"{text}; columns: {', '.join(names)}"[:2000]
+    return Tensor("data", (None, features), "float64", text, columns=tuple(names))
 
 
 def _output(objective: str, outputs: int) -> Tensor:

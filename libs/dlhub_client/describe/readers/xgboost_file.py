@@ -119,7 +119,7 @@ def _rows(features: int, names: list[str]) -> Tensor:
     text = "One row per sample"
     if names:
         text = f"{text}; columns: {', '.join(names)}"[:2000]
-    return Tensor("data", (None, features), "float32", text)
+    return Tensor("data", (None, features), "float32", text, columns=tuple(names))
 
 
 def _output(objective: str, classes: int, targets: int) -> Tensor:
