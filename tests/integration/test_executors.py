@@ -1,15 +1,13 @@
 """What every executor promises: ours, those of the paper, and those whose replicas are on servers elsewhere.
 
 Whatever differs between them stands in their table of capabilities. Those that run Python do it in real
-processes; of the others TensorFlow Serving is a double in a process of its own, and SageMaker is moto's
-server with a front that answers calls.
+processes, and promise more (test_executors_with_workers.py). Of the others TensorFlow Serving is a double in
+a process of its own, and SageMaker is moto's server with a front that answers calls.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from doubles.aws import CREDENTIALS, Front, front, moto_server
 from elsewhere_stage import standing_elsewhere
@@ -31,17 +28,11 @@ from dlhub_task_manager.executors.sagemaker.service import SageMaker
 from proto_msgs.arrays import RawArray
 from proto_msgs.errors import Unavailable
 
-every_executor = pytest.mark.parametrize("kind", sorted([*EXECUTORS, *ELSEWHERE]))
-runs_python = pytest.mark.parametrize("kind", sorted(EXECUTORS))
+pytestmark = pytest.mark.parametrize("kind", sorted([*EXECUTORS, *ELSEWHERE]))
 BROKEN = "raise OSError('no weights')"
 ONE = np.ones(1, "float32")
 
 MakeStand = Callable[..., AbstractAsyncContextManager[Stand]]
-
-
-@pytest.fixture
-def shim(tmp_path: Path) -> Path:
-    return copy_shim(tmp_path / "shim")
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +90,6 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     assert not list(tmp_path.glob("tm/tensorflow_serving/*"))
 
 
-# --- every executor ---
-
-
-@every_executor
 async def test_each_run_has_its_own_outcome(stand: Stand) -> None:
     replica_id, _ = await stand.replica()
     outcomes = await stand.answer(replica_id, "run", a=ONE, b=2 * ONE, c=3 * ONE)
@@ -110,7 +97,6 @@ async def test_each_run_has_its_own_outcome(stand: Stand) -> None:
     assert [float(_array(outcomes[run_id][1])[0]) for run_id in "abc"] == [1, 2, 3]
 
 
-@every_executor
 async def test_a_model_that_raises_is_quoted_and_goes_on(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     ok, why, *_ = (await stand.answer(replica_id, "fail", a=ONE))["a"]
@@ -120,7 +106,6 @@ async def test_a_model_that_raises_is_quoted_and_goes_on(stand: Stand) -> None:
     assert not heard.gone
 
 
-@every_executor
 async def test_a_method_that_there_is_not_is_named(stand: Stand) -> None:
     replica_id, _ = await stand.replica()
     ok, why, *_ = (await stand.answer(replica_id, "bake", a=ONE))["a"]
@@ -128,7 +113,6 @@ async def test_a_method_that_there_is_not_is_named(stand: Stand) -> None:
     assert "bake" in why["message"]
 
 
-@every_executor
 async def test_arrays_go_through_as_they_are(stand: Stand) -> None:
     replica_id, _ = await stand.replica()
     frames = np.arange(3 * 64 * 64, dtype="float32").reshape(3, 64, 64) / 7
@@ -142,7 +126,6 @@ def _array(output: Any) -> np.ndarray:
     return np.asarray(output.numpy() if isinstance(output, RawArray) else output)
 
 
-@every_executor
 async def test_batches_are_done_in_order(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     numbers = [stand.send(replica_id, "run", **{f"r{index}": index * ONE}) for index in range(4)]
@@ -150,7 +133,6 @@ async def test_batches_are_done_in_order(stand: Stand) -> None:
     assert heard.batches == numbers
 
 
-@every_executor
 async def test_a_replica_at_work_does_not_hold_up_another(stand: Stand) -> None:
     (first, one), (second, _) = await asyncio.gather(stand.replica(), stand.replica())
     assert first != second
@@ -161,7 +143,6 @@ async def test_a_replica_at_work_does_not_hold_up_another(stand: Stand) -> None:
     await one.until(lambda: held in one.batches)
 
 
-@every_executor
 async def test_a_model_that_cannot_be_loaded_says_why(make_stand: MakeStand) -> None:
     async with make_stand(broken=True) as stand:
         heard = stand.heard[await stand.executor.launch(stand.listen)]
@@ -171,7 +152,6 @@ async def test_a_model_that_cannot_be_loaded_says_why(make_stand: MakeStand) -> 
         assert not heard.ready
 
 
-@every_executor
 async def test_what_a_replica_runs_on_is_missed_in_time_while_it_works(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     stand.send(replica_id, "wait", a=stand.waits_for)
@@ -181,14 +161,12 @@ async def test_what_a_replica_runs_on_is_missed_in_time_while_it_works(stand: St
     assert not heard.outcomes
 
 
-@every_executor
 async def test_what_an_idle_replica_runs_on_is_missed_in_time(stand: Stand) -> None:
     _, heard = await stand.replica()
     stand.kill(heard)
     await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
 
 
-@every_executor
 async def test_another_replica_can_be_started_after_a_loss(stand: Stand, aws: Front | None) -> None:
     replica_id, heard = await stand.replica()
     stand.kill(heard)
@@ -200,7 +178,6 @@ async def test_another_replica_can_be_started_after_a_loss(stand: Stand, aws: Fr
     assert (await stand.answer(again, "run", b=ONE))["b"][0]
 
 
-@every_executor
 async def test_a_run_can_be_interrupted_where_the_table_says_so(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     held = stand.send(replica_id, "wait", a=stand.waits_for)
@@ -214,7 +191,6 @@ async def test_a_run_can_be_interrupted_where_the_table_says_so(stand: Stand) ->
     assert (await stand.answer(replica_id, "run", b=ONE))["b"][0]
 
 
-@every_executor
 async def test_a_replica_that_is_stopped_finishes_what_it_has(stand: Stand) -> None:
     replica_id, heard = await stand.replica()
     held = stand.send(replica_id, "wait", a=stand.waits_for)
@@ -228,7 +204,6 @@ async def test_a_replica_that_is_stopped_finishes_what_it_has(stand: Stand) -> N
         assert await ends(heard.info["pid"])
 
 
-@every_executor
 async def test_a_replica_that_is_ended_is_not_heard_of_any_more(stand: Stand) -> None:
     (first, one), (second, _) = await asyncio.gather(stand.replica(), stand.replica())
     stand.send(first, "wait", a=stand.waits_for)
@@ -239,7 +214,6 @@ async def test_a_replica_that_is_ended_is_not_heard_of_any_more(stand: Stand) ->
     assert not stand.executor.send(first, 99, "run", [])
 
 
-@every_executor
 async def test_ending_an_idle_replica_costs_the_others_nothing(stand: Stand) -> None:
     (first, _), (second, heard) = await asyncio.gather(stand.replica(), stand.replica())
     ending = asyncio.ensure_future(stand.executor.end(first))
@@ -251,7 +225,6 @@ async def test_ending_an_idle_replica_costs_the_others_nothing(stand: Stand) -> 
     assert not heard.gone
 
 
-@every_executor
 async def test_a_provider_that_refuses_is_quoted(
     kind: str, make_stand: MakeStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,111 +235,3 @@ async def test_a_provider_that_refuses_is_quoted(
     async with make_stand(**({"refusing": True} if kind in ELSEWHERE else {})) as stand:
         with pytest.raises(Unavailable, match="the partition is closed"):
             await stand.executor.launch(stand.listen)
-
-
-# --- executors that run Python ---
-
-
-@runs_python
-async def test_replicas_answer_batches_with_an_outcome_for_each_run(stand: Stand) -> None:
-    replica_id, heard = await stand.replica()
-    assert heard.info["pid"] != os.getpid()
-    outcomes = await stand.answer(replica_id, "run", a=1, b="two", c=[3.0])
-    assert {run_id: outcome[:2] for run_id, outcome in outcomes.items()} == {
-        "a": (True, 1),
-        "b": (True, "two"),
-        "c": (True, [3.0]),
-    }
-
-
-@runs_python
-async def test_each_run_has_its_own_error_and_its_own_words(stand: Stand) -> None:
-    replica_id, _ = await stand.replica()
-    failed = (await stand.answer(replica_id, "fail", a="bread"))["a"]
-    assert (failed[0], failed[1]["type"]) == (False, "ValueError")
-    assert "no bread today" in failed[1]["message"]
-    assert "fail" in failed[1]["traceback"]
-    said = (await stand.answer(replica_id, "talk", b=None))["b"]
-    assert (said[0], said[3].strip(), said[4].strip()) == (True, "from Python", "a complaint")
-
-
-@runs_python
-async def test_several_replicas_are_several_processes(stand: Stand) -> None:
-    (first, one), (second, other) = await asyncio.gather(stand.replica(), stand.replica())
-    assert first != second
-    assert one.info["pid"] != other.info["pid"]
-    held = stand.send(first, "wait", a=str(stand.folder))
-    await stand.began()
-    assert (await stand.answer(second, "run", b=2))["b"][:2] == (True, 2)
-    stand.let_go()
-    await one.until(lambda: held in one.batches)
-
-
-@runs_python
-async def test_a_model_that_kills_its_process_takes_the_replica_along(stand: Stand) -> None:
-    replica_id, heard = await stand.replica()
-    stand.send(replica_id, "die", a=1)
-    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
-    await stand.executor.end(replica_id)
-    assert not heard.outcomes
-    again, _ = await stand.replica()
-    assert (await stand.answer(again, "run", b=2))["b"][:2] == (True, 2)
-
-
-@runs_python
-async def test_a_block_that_is_killed_is_noticed_in_time(stand: Stand) -> None:
-    """As when a node of a cluster goes: everything of the replica at once."""
-    replica_id, heard = await stand.replica()
-    stand.send(replica_id, "wait", a=str(stand.folder))
-    await stand.began()
-    group = os.getpgid(heard.info["pid"])
-    assert group != os.getpgid(os.getpid())
-    os.killpg(group, signal.SIGKILL)
-    await heard.until(lambda: heard.gone, stand.executor.capabilities.loss_noticed_s + 5)
-
-
-@runs_python
-async def test_a_replica_that_is_ended_stops_in_the_middle(stand: Stand) -> None:
-    (first, one), (second, other) = await asyncio.gather(stand.replica(), stand.replica())
-    stand.send(first, "wait", a=str(stand.folder))
-    await stand.began()
-    at_it = (stand.folder / "began").stat()
-    assert at_it
-    await stand.executor.end(first)
-    assert (await stand.answer(second, "run", b=2))["b"][:2] == (True, 2)
-    ended = [pid for pid in (one.info["pid"], other.info["pid"]) if await ends(pid, 2.0)]
-    assert len(ended) == 1
-    survivor = (await stand.answer(second, "pid", c=None))["c"][1]
-    assert survivor not in ended
-
-
-@runs_python
-async def test_a_worker_that_cannot_be_started_leaves_its_last_words(kind: str, tmp_path: Path) -> None:
-    """Of the executors of the paper, the engine starts and says that its child did not."""
-    async with standing(kind, tmp_path / "nowhere", tmp_path) as stand:
-        replica_id = await stand.executor.launch(stand.listen)
-        heard = stand.heard[replica_id]
-        async with asyncio.timeout(60):
-            while not heard.gone and replica_id not in (words := await stand.executor.ended()):
-                await asyncio.sleep(0.1)
-        assert heard.gone or "run_worker.py" in words[replica_id]
-
-
-@runs_python
-async def test_workers_stand_back_behind_the_hub(stand: Stand) -> None:
-    _, heard = await stand.replica()
-    assert psutil.Process(heard.info["pid"]).nice() == psutil.Process().nice() + blocks.NICE
-
-
-@runs_python
-async def test_a_worker_sees_nothing_of_the_hub(
-    kind: str, shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DLHUB_AMQP_URL", "amqp://hub:secret@127.0.0.1/")
-    async with standing(kind, shim, tmp_path) as stand:
-        _, heard = await stand.replica()
-        worker = psutil.Process(heard.info["pid"])
-        ours = [worker, *worker.parents(), *psutil.Process().children(recursive=True)]
-        checked = [p for p in ours if p.name().startswith(("python", "parsl")) and p.pid != os.getpid()]
-        assert worker in checked
-        assert not [process.cmdline() for process in checked if "DLHUB_AMQP_URL" in process.environ()]

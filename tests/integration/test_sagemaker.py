@@ -1,38 +1,29 @@
-"""Endpoints of Amazon SageMaker: what is sent to AWS, and what is there before and afterwards.
+"""Endpoints of Amazon SageMaker: what is made, changed and removed, and what is there afterwards.
 
-moto's server stands in for AWS: it keeps models, endpoint configurations and endpoints, and answers calls
-with what a test has queued.
+moto's server stands in for AWS: it keeps models, endpoint configurations and endpoints.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
 from doubles.aws import CREDENTIALS, Front, front, moto_server
-from elsewhere_stage import ARRAY, IMAGE, ROLE, described, executing, gone, version, yard
+from elsewhere_stage import IMAGE, ROLE, executing, gone, version, yard
+from sagemaker_stage import DESCRIPTION, nothing, queue, serving, table, there
 
 from dlhub_task_manager.executors.elsewhere import choice
 from dlhub_task_manager.executors.elsewhere.choice import sweep_forever
 from dlhub_task_manager.executors.sagemaker import service
 from dlhub_task_manager.executors.sagemaker.service import SageMaker
-from dlhub_task_manager.site_file import SageMakerTable
-from proto_msgs import codec
 from proto_msgs.environment import Environment
 from proto_msgs.errors import Unavailable
-from proto_msgs.servables import VersionRecord
 
-METHODS = {"run": {"input": ARRAY, "output": ARRAY}}
-ROWS = ARRAY | {"shape": [None]}
-DESCRIPTION = described(METHODS, "Keras Model")
-TABLE: dict[str, Any] = {"region": "eu-central-1", "role_arn": ROLE, "images": {"ada/test": IMAGE}}
 DENIED = ("AccessDeniedException", "User is not authorized to perform sagemaker:CreateEndpoint")
 
 
@@ -49,51 +40,6 @@ async def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front
     monkeypatch.setattr(service, "FIRST_ASK_S", 0.02)
     async with front(moto) as aws:
         yield aws
-
-
-def table(aws: Front, **more: Any) -> SageMakerTable:
-    return SageMakerTable(**{**TABLE, "endpoint_url": aws.url, **more})
-
-
-def serving(folder: Path, aws: Front, record: VersionRecord | None = None, **more: Any) -> Any:
-    """An executor of a version on SageMaker."""
-    site = yard(folder, sagemaker=table(aws, **more))
-    return executing("sagemaker", folder, site, DESCRIPTION, record)
-
-
-async def there(aws: Front) -> dict[str, list[dict[str, Any]]]:
-    """What AWS has: descriptions of models, endpoint configurations and endpoints."""
-    found = {}
-    for kind in ("Model", "EndpointConfig", "Endpoint"):
-        async with aiohttp.ClientSession() as session:
-            listed = (await _ask(session, aws, f"List{kind}s", {}))[f"{kind}s"]
-            names = [{f"{kind}Name": item[f"{kind}Name"]} for item in listed]
-            found[kind] = [await _ask(session, aws, f"Describe{kind}", name) for name in names]
-    return found
-
-
-async def _ask(session: aiohttp.ClientSession, aws: Front, operation: str, body: Any) -> Any:
-    credential = "Credential=x/20261101/eu-central-1/sagemaker/aws4_request, SignedHeaders=host, Signature=x"
-    headers = {
-        "X-Amz-Target": f"SageMaker.{operation}",
-        "Content-Type": "application/x-amz-json-1.1",
-        "Authorization": f"AWS4-HMAC-SHA256 {credential}",
-    }
-    async with session.post(aws.moto, headers=headers, data=json.dumps(body)) as answer:
-        return json.loads(await answer.read())
-
-
-async def nothing(aws: Front) -> bool:
-    return not any((await there(aws)).values())
-
-
-async def queue(aws: Front, *bodies: Any) -> None:
-    """Have moto answer calls with these, one after the other."""
-    results = [{"Body": json.dumps(body), "ContentType": "application/json"} for body in bodies]
-    async with aiohttp.ClientSession() as session:
-        url = f"{aws.moto}/moto-api/static/sagemaker/endpoint-results"
-        async with session.post(url, json={"region": "eu-central-1", "results": results}) as answer:
-            assert answer.status == 201
 
 
 async def test_an_endpoint_is_made_from_the_versions_image_and_leaves_nothing_behind(
@@ -118,48 +64,6 @@ async def test_an_endpoint_is_made_from_the_versions_image_and_leaves_nothing_be
     tags = {tag["Key"]: tag["Value"] for tag in aws.of("CreateEndpoint")[0].json["Tags"]}
     assert tags == {"dlhub:servable": "ada/test", "dlhub:version": record.version_id, "dlhub:site": "lab"}
     assert await nothing(aws)
-
-
-async def test_a_call_is_sent_as_documented_and_its_answer_read(tmp_path: Path, aws: Front) -> None:
-    async with serving(tmp_path, aws, body="json") as stand:
-        replica_id, _ = await stand.replica()
-        await queue(aws, [1.5, "NaN"])
-        given = np.array([1, np.inf], "float32")
-        ok, output, *_ = (await stand.answer(replica_id, "run", a=given))["a"]
-        (name,) = [sent.json["EndpointName"] for sent in aws.of("CreateEndpoint")]
-    (sent,) = aws.of("InvokeEndpoint")
-    assert sent.path == f"/endpoints/{name}/invocations"
-    assert sent.json == {"inputs": [1, "Infinity"], "parameters": {}}
-    assert sent.headers["Content-Type"] == sent.headers["Accept"] == "application/json"
-    assert sent.headers["X-Amzn-SageMaker-Custom-Attributes"] == "dlhub-method=run"
-    assert "/eu-central-1/sagemaker/aws4_request" in sent.headers["Authorization"]
-    assert ok
-    output = np.asarray(output.numpy() if hasattr(output, "numpy") else output)
-    assert output.dtype == np.float32
-    assert np.array_equal(output, [1.5, np.nan], equal_nan=True)
-
-
-async def test_by_default_a_call_is_the_codecs_bytes(tmp_path: Path, aws: Front) -> None:
-    aws.functions = {"run": lambda x: 2 * x.numpy() if hasattr(x, "numpy") else 2 * x}
-    async with serving(tmp_path, aws) as stand:
-        replica_id, _ = await stand.replica()
-        assert (await stand.answer(replica_id, "run", a=np.ones(3, "float32")))["a"][0]
-    (sent,) = aws.of("InvokeEndpoint")
-    assert sent.headers["Content-Type"] == "application/x-msgpack"
-    assert set(codec.unpack(sent.body)) == {"inputs", "parameters"}
-
-
-async def test_runs_of_a_vectorised_method_share_a_call(tmp_path: Path, aws: Front) -> None:
-    methods = {"run": {"input": ROWS, "output": ROWS, "vectorised": True}}
-    site = yard(tmp_path, sagemaker=table(aws, body="json"))
-    async with executing("sagemaker", tmp_path, site, described(methods)) as stand:
-        replica_id, _ = await stand.replica()
-        await queue(aws, [2, 4, 6])
-        outcomes = await stand.answer(replica_id, "run", a=np.array([1], "f4"), b=np.array([2, 3], "f4"))
-    (sent,) = aws.of("InvokeEndpoint")
-    assert sent.json["inputs"] == [1, 2, 3]
-    outputs = [np.asarray(getattr(o[1], "numpy", lambda o=o: o[1])()).tolist() for o in outcomes.values()]
-    assert outputs == [[2], [4, 6]]
 
 
 async def test_there_are_as_many_instances_as_replicas(tmp_path: Path, aws: Front) -> None:
@@ -256,43 +160,6 @@ async def test_an_endpoint_that_the_site_file_names_must_be_there(tmp_path: Path
     async with serving(tmp_path, aws, endpoints={"ada/test": "nowhere"}) as stand:
         with pytest.raises(Unavailable, match=r"site file names an endpoint that is not there.*nowhere"):
             await stand.executor.launch(stand.listen)
-
-
-@pytest.mark.parametrize(
-    ("refusal", "code", "said"),
-    [
-        (("ThrottlingException", "Rate exceeded"), "unavailable", "Rate exceeded"),
-        (("ValidationError", "Request body is too large"), "servable_failed", "too large"),
-    ],
-)
-async def test_a_call_that_aws_refuses_says_why(
-    tmp_path: Path, aws: Front, refusal: tuple[str, str], code: str, said: str
-) -> None:
-    async with serving(tmp_path, aws, body="json") as stand:
-        replica_id, heard = await stand.replica()
-        aws.refusals["InvokeEndpoint"] = refusal
-        ok, why, *_ = (await stand.answer(replica_id, "run", a=np.ones(1, "float32")))["a"]
-        assert (ok, why["code"]) == (False, code)
-        assert said in why["message"]
-        assert not heard.gone
-
-
-async def test_an_endpoint_that_others_deleted_is_missed_by_a_call(tmp_path: Path, aws: Front) -> None:
-    async with serving(tmp_path, aws, body="json") as stand:
-        replica_id, heard = await stand.replica()
-        aws.refusals["InvokeEndpoint"] = ("ValidationError", "Endpoint x of account 1 not found.")
-        stand.send(replica_id, "run", a=np.ones(1, "float32"))
-        await heard.until(lambda: heard.gone)
-        assert not heard.outcomes
-
-
-async def test_an_answer_that_is_no_output_is_the_models_failure(tmp_path: Path, aws: Front) -> None:
-    async with serving(tmp_path, aws) as stand:
-        replica_id, _ = await stand.replica()
-        aws.functions = {}
-        aws.refusals["InvokeEndpoint"] = ("ModelError", "odd")
-        _, why, *_ = (await stand.answer(replica_id, "run", a=np.ones(1, "float32")))["a"]
-        assert why["code"] == "servable_failed"
 
 
 @pytest.mark.parametrize(
