@@ -119,7 +119,7 @@ class BodyReader:
     ) -> list[Any]:
         """What one part holds for its input, read by the declared type; several only of a list in JSON."""
         declared, path = slot.item, slot.path
-        if declared.type == "file" and kind != JSON_TYPE:
+        if declared.type == "file" and (kind != JSON_TYPE or filename is not None):
             check_file_type(kind or BYTES, declared, path)
             return [await as_file(chunks, self.budget, self.store)]
         data = await in_memory(chunks, self.budget)

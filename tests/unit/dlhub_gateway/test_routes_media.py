@@ -49,6 +49,13 @@ METHODS: dict[str, dict[str, Any]] = {
             "parameters": {"by": 0},
         }
     },
+    "many": {
+        "run": {
+            "input": {"type": "list", "item_type": FILE},
+            "output": {"type": "list", "item_type": FILE},
+            "map_axis": 0,
+        }
+    },
     "typed": {"run": {"input": {**FILE, "file_types": ["image/png"]}, "output": {"type": "string"}}},
 }
 
@@ -377,6 +384,37 @@ async def test_a_large_file_lies_in_the_blob_store(hub: Stack, how: str) -> None
     output = json.loads(body)["output"]
     assert output["size"] == len(payload_of(LARGE))
     assert await hub.store.transient().get(output["blob"]) == payload_of(LARGE)
+
+
+async def test_a_file_that_is_json_is_a_file(hub: Stack) -> None:
+    _, whole = await post(hub, "echo", form(x=(b'{"a": 1}', "application/json", "x.json")))
+    blob = await hub.store.transient().put(b"meant")
+    reference = json.dumps({"sha256": blob.sha256})
+    _, meant = await post(hub, "echo", form(x=(reference, "application/json", None)))
+
+    assert base64.b64decode(json.loads(whole)["output"]) == b'{"a": 1}'
+    assert base64.b64decode(json.loads(meant)["output"]) == b"meant"
+
+
+async def test_a_list_of_files_is_cut_and_joined(hub: Stack) -> None:
+    contents = [bytes([number]) * 300 for number in range(8)]
+    blobs = [await hub.store.transient().put(content) for content in contents]
+    inputs = [{"sha256": blob.sha256} for blob in blobs]
+
+    body = await hub.json("POST", f"{BASE}/many/run", json={"inputs": inputs})
+
+    assert [base64.b64decode(one) for one in body["output"]] == contents
+    assert body["metadata"]["pieces"] > 1
+
+
+async def test_a_large_output_comes_as_a_file_too(hub: Stack) -> None:
+    large = np.zeros((300, 400), "u1")
+    stored = await hub.store.transient().put(codec.pack(large))
+    hub.site.model = lambda *_: stored
+
+    response, body = await post(hub, "brighten", PNG, "image/png", "image/png")
+
+    assert (response.status, pixels_of(body)) == (200, large.tolist())
 
 
 async def test_a_small_file_by_reference_travels_in_the_message(hub: Stack) -> None:

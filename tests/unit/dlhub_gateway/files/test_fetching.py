@@ -154,7 +154,7 @@ async def test_a_slow_server_is_given_up(
         await fetch(store, f"{server.url}/slow?token=secret", within_s, timeout_s=timeout_s)
 
 
-async def test_no_cookie_and_no_encoding_is_sent_and_headers_are(server: Server, store: BlobStore) -> None:
+async def test_no_encoding_is_asked_for_and_headers_are_sent(server: Server, store: BlobStore) -> None:
     await fetch(store, f"{server.url}/once", headers={"X-Token": "t"})
 
     assert [seen["Accept-Encoding"] for seen in server.seen] == ["identity", "identity"]
