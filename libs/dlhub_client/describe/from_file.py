@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import metadata as packages
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -128,6 +129,8 @@ def _named_signatures(facts: ModelFacts) -> dict[str, Signature]:
 
 def _method(signature: Signature, facts: ModelFacts, common: Common) -> dict[str, Any]:
     is_run = signature is _named_signatures(facts)["run"]
+    if is_run and (named := common.get("outputs")) is not None:
+        signature = replace(signature, outputs=_renamed(signature.outputs, named))
     inputs = _declared(common.get("inputs") if is_run else None, signature, "input", facts)
     outputs = _declared(common.get("outputs") if is_run else None, signature, "output", facts)
     parameters = common.get("parameters") if is_run else None
@@ -142,8 +145,16 @@ def _method(signature: Signature, facts: ModelFacts, common: Common) -> dict[str
         method["vectorised"] = True
     if signature.deterministic:
         method["deterministic"] = True
-    method["method_details"] = {**signature.details, **_order(signature)}
+    method["method_details"] = {**signature.details, **_order(signature, method)}
     return method
+
+
+def _renamed(tensors: tuple[Tensor, ...] | None, given: ArgumentBlock) -> tuple[Tensor, ...] | None:
+    """Outputs that the format knows by their place alone, under the caller's names for them."""
+    names = list(given.get("properties") or {})
+    if tensors is None or len(names) != len(tensors) or not all(tensor.nameless for tensor in tensors):
+        return tensors
+    return tuple(replace(tensor, name=name) for tensor, name in zip(tensors, names, strict=True))
 
 
 def _declared(
@@ -169,12 +180,15 @@ def _ask(side: str, facts: ModelFacts) -> DescribeError:
     return DescribeError(f"{facts.path} does not tell what the model's {side}s are: {notes}.")
 
 
-def _order(signature: Signature) -> dict[str, Any]:
-    """Names in the model's own order, where there are several."""
+def _order(signature: Signature, method: Mapping[str, Any]) -> dict[str, Any]:
+    """Names in the model's own order, where there are several; outputs as given where the file has none."""
     found: dict[str, Any] = {}
+    given = list(method["output"].get("properties") or {})
     for key, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs)):
         if tensors is not None and len(tensors) > 1:
             found[key] = [tensor.name for tensor in tensors]
+    if signature.outputs is None and len(given) > 1:
+        found["outputs"] = given
     return found
 
 

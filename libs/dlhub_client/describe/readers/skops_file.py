@@ -125,6 +125,8 @@ def npy_array(content: bytes, path: Path, whole: bool = True) -> Array:
         dtype, shape = header["descr"], header["shape"]
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise unreadable(path, "an array in NumPy's format inside", "something else") from error
-    if content[:6] != b"\x93NUMPY" or not isinstance(dtype, str) or not isinstance(shape, tuple):
+    if content[:6] != b"\x93NUMPY" or not isinstance(dtype, str | list) or not isinstance(shape, tuple):
         raise unreadable(path, "an array in NumPy's format inside", "something else")
+    if isinstance(dtype, list):  # records, such as the nodes of a tree: nothing that a description tells
+        return Array("|V0", shape, None)
     return Array(dtype, shape, content[start + length :] if whole else None)

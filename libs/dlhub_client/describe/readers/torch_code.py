@@ -118,5 +118,5 @@ def _outputs(node: ast.expr | None) -> tuple[Tensor, ...] | None:
         return None
     kind, inside = _inner(node)
     if kind == "Tuple" and inside and all(_name(one) == "Tensor" for one in inside):
-        return tuple(Tensor(f"output_{number}") for number in range(len(inside)))
+        return tuple(Tensor(f"output_{number}", nameless=True) for number in range(len(inside)))
     return (_tensor("output", node),)
