@@ -73,8 +73,8 @@ class TaskOutcome(Message):
     """Encoded output or failure; empty with a `blob`."""
     blob: BlobRef | None = None
     metadata: dict[str, object] = Field(default_factory=dict)
-    """site, batch_size, timings_ms, stdout, stderr; `piece`, when it is that of a split's piece; `steps`, of a
-    pipeline."""
+    """site, batch_size, timings_ms, stdout, stderr; `piece`, when it is that of a split's piece; `steps`,
+    of a pipeline."""
 
 
 class TaskRecord(Message):

@@ -17,8 +17,8 @@ LONGEST_RUN_S = DAY_S
 
 
 HUB = "hub"
-"""In the place of a version's id: where the runs of all pipelines' tasks wait, for the gateways to take; and in
-that of a site, for their results."""
+"""In the place of a version's id: where the runs of all pipelines' tasks wait, for the gateways to take; in
+that of a site: for their results."""
 
 
 class Exchange(StrEnum):
