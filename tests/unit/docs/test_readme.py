@@ -16,14 +16,19 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_the_example_is_the_one_in_the_repository() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    code = re.findall(r"```python\n(.*?)```", README, flags=re.S)[0]
     example = (ROOT / "examples/iris/publish_iris.py").read_text()
     assert code.strip() in example
 
 
 def test_the_example_has_less_than_twenty_lines() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    code = re.findall(r"```python\n(.*?)```", README, flags=re.S)[0]
     assert len([line for line in code.splitlines() if line.strip()]) < 20
+
+
+def test_a_model_is_described_in_three_lines() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.S)[1:]
+    assert [len(block.strip().splitlines()) for block in blocks] == [3, 3, 3]
 
 
 def test_make_targets_exist() -> None:
