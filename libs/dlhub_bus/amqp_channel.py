@@ -33,6 +33,7 @@ class LinkChannel:
         self._loop = asyncio.get_running_loop()
         self._reply: asyncio.Future[base.Frame] | None = None
         self._one_call = asyncio.Lock()
+        self._unwanted_replies = 0
         self._on_message: dict[str, OnMessage] = {}
         self._consumers = 0
         self._arriving: Delivered | None = None
@@ -60,6 +61,8 @@ class LinkChannel:
             try:
                 got = await self._reply
             finally:
+                # Replies come in the order of the calls: that to a call given up here comes before any other.
+                self._unwanted_replies += not self._reply.done() or self._reply.cancelled()
                 self._reply = None
         assert isinstance(got, reply), f"{got.name} came where {reply.__name__} was expected"
         return got
@@ -221,6 +224,8 @@ class LinkChannel:
         elif isinstance(method, commands.Channel.Close):
             self._link.write_method(commands.Channel.CloseOk(), self._number)
             self.end(ConnectionError(f"{method.reply_code} {method.reply_text}"))
+        elif self._unwanted_replies:
+            self._unwanted_replies -= 1
         elif self._reply is not None and not self._reply.done():
             self._reply.set_result(method)
 

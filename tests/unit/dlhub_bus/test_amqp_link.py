@@ -247,3 +247,14 @@ async def test_it_says_goodbye(stage: Stage) -> None:
     stage.broker.say(commands.Connection.CloseOk(), channel=0)
     await closing
     assert stage.link.closed.done()
+
+
+async def test_the_reply_to_a_call_that_was_given_up_is_nobody_elses(stage: Stage) -> None:
+    given_up = asyncio.ensure_future(stage.channel.cancel("1.1"))
+    await stage.broker.hear(commands.Basic.Cancel)
+    given_up.cancel()
+    closing = asyncio.ensure_future(stage.channel.close())
+    await stage.broker.hear(commands.Channel.Close)
+    stage.broker.say(commands.Basic.CancelOk("1.1"), commands.Channel.CloseOk())
+    await closing
+    assert given_up.cancelled()
