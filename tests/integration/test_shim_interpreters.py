@@ -233,6 +233,17 @@ def test_a_busy_worker_finishes_its_batch_before_it_stops(manager):
     assert manager.exit_status() == worker.EXIT_STOPPED
 
 
+def test_every_type_of_servable_is_known_without_its_framework(python, shim):
+    """The modules can be imported on every Python; frameworks are imported when a model needs them."""
+    program = (
+        "import importlib, sys; sys.path.insert(0, sys.argv[1]); from dlhub_shim import loaders\n"
+        "for module, name in loaders._KINDS.values():\n"
+        "    assert getattr(importlib.import_module(f'dlhub_shim.kinds.{module}'), name)\n"
+        "assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([python, "-I", "-c", program, str(shim)], check=True, timeout=60)
+
+
 def test_a_single_call_needs_no_socket(python, shim, servable, tmp_path):
     command = [
         python,

@@ -12,7 +12,12 @@ from dlhub_shim import TRAVELS
 def test_the_worker_and_what_it_needs_are_copied(tmp_path: Path) -> None:
     shim = install_shim(Folders(tmp_path))
     names = {path.relative_to(shim).as_posix() for path in shim.rglob("*.py")}
-    assert {"run_worker.py", "dlhub_shim/main.py", *(f"proto_msgs/{name}" for name in TRAVELS)} <= names
+    assert {
+        "run_worker.py",
+        "dlhub_shim/main.py",
+        "dlhub_shim/kinds/torch.py",
+        *(f"proto_msgs/{name}" for name in TRAVELS),
+    } <= names
     assert not any("errors" in name for name in names)
 
 

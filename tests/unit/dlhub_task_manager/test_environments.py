@@ -16,6 +16,7 @@ from unit.dlhub_task_manager.stage import version
 
 from dlhub_build.venv import EnvironmentPaths
 from dlhub_runtime.blobs import BlobStore
+from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager import environments
 from dlhub_task_manager.environments import Workshop, blocks_folder, prepare_executor, version_folder
 from dlhub_task_manager.executors.elsewhere.choice import Yard
@@ -73,6 +74,7 @@ async def test_the_worker_finds_its_description_and_inherits_nothing(tmp_path: P
     assert f"--description {home}/dlhub.json" in command
     assert "--replica replica-7" in command
     assert json.loads((home / "servable.json").read_text()) == {"servable": "ada/test", "version": 1}
+    assert (home / EXAMPLES).is_file()
 
 
 async def test_a_replica_elsewhere_needs_no_environment_here(tmp_path: Path) -> None:
