@@ -7,7 +7,7 @@ PACKAGES := proto_msgs libs services
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test test-models demo up bench bench-full lock clean
+.PHONY: help install lint format test test-models demo examples up bench bench-full lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,9 @@ test-models: $(INSTALLED) ## a model of every framework through a hub; each fram
 
 demo: $(INSTALLED) ## publish eleven real models, run them, compare them; the table and the plot
 	$(BIN)/python -m examples.elastic_moduli.demo
+
+examples: $(INSTALLED) ## all of the paper's use cases, one after the other; pictures into examples/out
+	$(BIN)/python -m examples.every
 
 up: $(INSTALLED) ## start the hub on this machine; Ctrl-C stops it
 	$(BIN)/dlhub up

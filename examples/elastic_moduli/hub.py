@@ -1,16 +1,9 @@
-"""All that the study asks of DLHub: start a hub, publish a folder or an estimator, run, map.
-
-Nothing else in this example talks to the client or to the `dlhub` command.
-"""
+"""All that the study asks of DLHub: publish a folder or an estimator, run, map."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +12,6 @@ _CREATORS = ["Developers, DLHub"]
 _PUBLIC = ["public"]
 #: Waking the first replica of a model on a busy machine takes seconds; a minute means trouble.
 _RUN_TIMEOUT_S = 120.0
-_UP_TIMEOUT_S, _TOKEN_TIMEOUT_S, _DOWN_TIMEOUT_S = 180.0, 30.0, 120.0
 
 
 OnProgress = Callable[[Any], None]
@@ -54,10 +46,6 @@ class Client(Protocol):
         on_progress: OnProgress | None,
         timeout_s: float | None,
     ) -> Any: ...
-
-
-class HubCommandError(RuntimeError):
-    """A `dlhub` command that did not succeed."""
 
 
 @dataclass(frozen=True)
@@ -127,49 +115,3 @@ def _telling(on_step: OnStep) -> OnProgress:
 
 def _published(version: Any, started: float) -> Published:
     return Published(version.exact_name, time.perf_counter() - started)
-
-
-@contextmanager
-def connect(url: str, token: str) -> Iterator[Hub]:
-    """A hub that already runs."""
-    from dlhub_client import DLHubClient  # here, so that all but this works with another client, as in tests
-
-    with DLHubClient(url=url, token=token) as client:
-        yield Hub(client)
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A hub of our own on this machine, started and stopped by the `dlhub` command."""
-
-    home: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def up(self) -> str:
-        """Start everything; returns a token when it answers. What the command prints is shown."""
-        self._dlhub("up", "--detach", "--port", str(self.port), timeout_s=_UP_TIMEOUT_S)
-        return self._dlhub("token", timeout_s=_TOKEN_TIMEOUT_S, stdout=subprocess.PIPE).strip()
-
-    def down(self) -> None:
-        """Stop all of it; nothing happens when it does not run."""
-        self._dlhub("down", timeout_s=_DOWN_TIMEOUT_S)
-
-    def _dlhub(self, command: str, *options: str, timeout_s: float, stdout: int | None = None) -> str:
-        program = str(Path(sys.executable).with_name("dlhub"))  # that of this Python's environment
-        arguments = [program, command, "--home", str(self.home), *options]
-        try:
-            done = subprocess.run(arguments, timeout=timeout_s, stdout=stdout, text=True, check=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise HubCommandError(f"`dlhub {command}` did not succeed: {error}") from error
-        return done.stdout or ""
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from examples.elastic_moduli.results import Check, Scored, Times, in_order
+from examples.elastic_moduli.results import Scored, Times, in_order
 
 _COLUMNS = ("CV MAE\nGPa", "MAE\nGPa", "fit\ns", "publish\ns", "run\ns", "model\nms")
 
@@ -45,8 +44,3 @@ def _times(times: Times | None) -> list[str]:
         return [""] * 4
     model_ms = "" if times.model_s is None else f"{1000 * times.model_s:.0f}"
     return [f"{times.fit_s:.1f}", f"{times.publish_s:.1f}", f"{times.run_s:.2f}", model_ms]
-
-
-def print_checks(checks: Sequence[Check], console: Console) -> None:
-    for check in checks:
-        console.print("[green]✓[/]" if check.passed else "[bold red]✗[/]", check.text, highlight=False)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from examples.elastic_moduli.dataset import TARGETS, Target, Vector
+from examples.shared.checks import Check, largest_difference
 
-#: Two ways to the same number may add in another order; they may not differ by more than this.
-TOLERANCE = 1e-9
 #: GPa: what a random forest on these features reaches with room to spare.
 FOREST_MAE_LIMIT: dict[Target, float] = {"bulk": 17.0, "shear": 14.0}
 
@@ -56,37 +55,12 @@ class Scored:
         return largest_difference(self.predicted, self.direct)
 
 
-def largest_difference(came: object, expected: Vector) -> float:
-    """Largest difference between two arrays, relative where values exceed one; infinite if shapes differ."""
-    values = np.asarray(came, dtype=np.float64)
-    if values.shape != expected.shape:
-        return np.inf
-    difference = np.abs(values - expected) / np.maximum(1.0, np.abs(expected))
-    # A NaN equals nothing, and must not pass for equality.
-    return float(np.where(np.isnan(difference), np.inf, difference).max(initial=0.0))
-
-
 def ensemble_of(members: Sequence[Scored]) -> Scored:
     """The mean of the members' predictions."""
     first = members[0]
     predicted = np.mean([member.predicted for member in members], axis=0)
     direct = np.mean([member.direct for member in members], axis=0)
     return Scored(first.target, ENSEMBLE, first.measured, predicted, direct)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that must hold for the study to have succeeded."""
-
-    passed: bool
-    text: str
-
-
-def agreement(what: str, difference: float) -> Check:
-    text = f"{what}: hub and direct call within {difference:.0e}"
-    if difference > TOLERANCE:
-        text += f", not within {TOLERANCE:.0e}"
-    return Check(difference <= TOLERANCE, text)
 
 
 def quality(scored: Sequence[Scored]) -> list[Check]:

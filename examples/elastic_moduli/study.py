@@ -20,8 +20,9 @@ from examples.elastic_moduli.dataset import TARGETS, Matrix, Part, Rows, Target,
 from examples.elastic_moduli.featuriser.featurise import featurise
 from examples.elastic_moduli.hub import Hub, Published
 from examples.elastic_moduli.models import Trained
-from examples.elastic_moduli.progress import Stage, stage
-from examples.elastic_moduli.results import Check, Scored, Times, agreement, ensemble_of, largest_difference
+from examples.elastic_moduli.results import Scored, Times, ensemble_of
+from examples.shared.checks import Check, agreement, largest_difference
+from examples.shared.progress import Stage, stage
 
 _FEATURISER = Path(__file__).with_name("featuriser")
 #: The model whose validation rows also go through the hub one by one.

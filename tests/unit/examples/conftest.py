@@ -13,7 +13,6 @@ import pytest
 
 from dlhub_client.models import Progress, Published
 from examples.elastic_moduli.featuriser.featurise import featurise
-from examples.elastic_moduli.hub import Hub
 from proto_msgs.errors import NotFound
 
 
@@ -78,11 +77,6 @@ class FakeClient:
 @pytest.fixture
 def client() -> FakeClient:
     return FakeClient()
-
-
-@pytest.fixture
-def fake_hub(client: FakeClient) -> Hub:
-    return Hub(client)
 
 
 @pytest.fixture

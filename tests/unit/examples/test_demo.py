@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from examples.elastic_moduli import demo, hub, study
-from examples.elastic_moduli.hub import Hub
-from examples.elastic_moduli.results import Check
+from examples.elastic_moduli import demo, study
+from examples.shared import embedded
+from examples.shared.checks import Check
 from proto_msgs.errors import NotFound
 
 Calls = Callable[[], list[str]]
@@ -23,20 +23,21 @@ Calls = Callable[[], list[str]]
 
 @pytest.fixture
 def connected(
-    fake_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[tuple[str, str]]]:
-    """Gives the driver the fake hub; collects what it connected to. Temporary folders lie in tmp_path."""
+    """Gives the driver the fake client; collects what it connected to. Temporary folders lie in tmp_path."""
     connections: list[tuple[str, str]] = []
 
     @contextmanager
-    def connect(url: str, token: str) -> Iterator[Hub]:
+    def connect(url: str, token: str) -> Iterator[Any]:
         connections.append((url, token))
-        yield fake_hub
+        yield client
 
     before = signal.getsignal(signal.SIGTERM)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr(hub, "connect", connect)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(embedded, "connect", connect)
     tiny = functools.partial(study.Study, trees=2, train_rows=60, val_rows=12)
     monkeypatch.setattr(study, "quick", tiny)
     yield connections

@@ -13,15 +13,8 @@ from rich.console import Console
 from examples.elastic_moduli import plot, report
 from examples.elastic_moduli.dataset import TARGETS, Target
 from examples.elastic_moduli.models import RECIPES
-from examples.elastic_moduli.results import (
-    Scored,
-    Times,
-    agreement,
-    ensemble_of,
-    in_order,
-    largest_difference,
-    quality,
-)
+from examples.elastic_moduli.results import Scored, Times, ensemble_of, in_order, quality
+from examples.shared.checks import agreement, largest_difference, print_checks
 
 MEASURED = np.array([10.0, 20.0, 30.0])
 
@@ -104,7 +97,7 @@ def test_the_table_fits_eighty_columns(study: list[Scored]) -> None:
 
 def test_checks_are_printed_with_their_outcome() -> None:
     out = StringIO()
-    report.print_checks([agreement("a", 0.0), agreement("b", 1.0)], Console(file=out, width=120))
+    print_checks([agreement("a", 0.0), agreement("b", 1.0)], Console(file=out, width=120))
     assert [line[0] for line in out.getvalue().splitlines()] == ["✓", "✗"]
 
 

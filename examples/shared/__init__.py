@@ -1,0 +1,1 @@
+"""What all examples share: a hub of their own, checks, bars, the command line."""
