@@ -14,6 +14,8 @@ from loadtest.results import Chart, Line, Result, number
 #: Okabe and Ito's palette, which survives the common kinds of colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#333333")
 MARKERS = "osD^vP*X"
+MOST_LINES_INSIDE = 5
+"""Of a chart whose legend lies among its lines."""
 
 
 def draw_all(results: Iterable[Result], folder: Path) -> list[Path]:
@@ -34,12 +36,20 @@ def draw(chart: Chart, folder: Path) -> Path:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if len(chart.lines) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        _legend(figure, axes, len(chart.lines))
     if chart.note:
         figure.supxlabel(chart.note, fontsize=8, color="#555555", wrap=True)
     path = folder / f"{chart.name}.png"
     figure.savefig(path, dpi=150, metadata={"Software": None})
     return path
+
+
+def _legend(figure: Figure, axes: Axes, lines: int) -> None:
+    """Where it hides nothing; many lines leave no such place inside."""
+    if lines > MOST_LINES_INSIDE:
+        figure.legend(frameon=False, fontsize=9, loc="outside right upper")
+    else:
+        axes.legend(frameon=False, fontsize=9)
 
 
 def _draw_line(axes: Axes, line: Line, index: int, *, steps: bool) -> None:

@@ -120,7 +120,7 @@ class Result(_Record):
         """Write `<scenario>.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.scenario}.json"
-        path.write_text(self.model_dump_json(indent=1) + "\n")
+        path.write_text(self.model_dump_json(indent=1, exclude_defaults=True) + "\n")
         return path
 
     @classmethod

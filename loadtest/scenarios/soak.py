@@ -21,7 +21,7 @@ from loadtest.lines import line
 from loadtest.models import NOOP
 from loadtest.openloop import Latencies, Load
 from loadtest.processes import open_files, replica_pids, resident_bytes
-from loadtest.results import Chart, Check, Sheet, at_most, not_judged, number
+from loadtest.results import Chart, Check, Line, Sheet, at_most, not_judged, number
 from loadtest.stats import estimate, percentile, slope_bound, stretches
 from loadtest.wrk import drive
 
@@ -69,7 +69,7 @@ def measure(bench: Bench, report: Report) -> None:
         after = queues(hub)
     _judge(report, courses, minutes)
     report.checks += [_queues_check(before, after), _latency_check(point)]
-    _draw(report, courses)
+    _draw(report, courses, minutes)
     report.notes.append(point.in_words)
 
 
@@ -168,18 +168,17 @@ def _latency_check(point: Latencies) -> Check:
     )  # fmt: skip
 
 
-def _draw(report: Report, courses: dict[str, Course]) -> None:
-    lines = [
-        line(name, {at / 60: [mb] for at, mb in zip(course.at_s, course.resident_mb, strict=True)})
-        for name, course in courses.items()
-    ]
+def _draw(report: Report, courses: dict[str, Course], minutes: float) -> None:
+    """The means that the slopes are taken from: a point a second would be a record of megabytes."""
+    width = minutes * 60 / STRETCHES
     report.charts.append(
         Chart(
-            name="soak",
-            title="Resident memory at half the peak",
-            x_label="minutes",
-            y_label="MB",
-            lines=tuple(lines),
-            steps=True,
+            name="soak", title="Resident memory at half the peak", x_label="minutes", y_label="MB",
+            lines=tuple(_memory_line(name, course, width) for name, course in courses.items()), steps=True,
         )
-    )
+    )  # fmt: skip
+
+
+def _memory_line(name: str, course: Course, width: float) -> Line:
+    means = stretches(course.at_s, course.resident_mb, width)
+    return line(name, {at / 60: [mb] for at, mb in means})
