@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dlhub_build.examples import write_examples
 from dlhub_build.venv import materialise, materialise_files
+from dlhub_runtime.background import Spawner
 from dlhub_runtime.blobs import BlobStore
 from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager.executors.base import Executor
@@ -45,7 +46,7 @@ class Workshop:
     """Of the task manager."""
     switchboard: Switchboard
     yard: Yard
-    tasks: asyncio.TaskGroup
+    tasks: Spawner
 
 
 async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop) -> Executor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from dlhub_runtime.background import Spawner
 from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.left import takes_files
@@ -33,7 +34,7 @@ class Ground:
     """What the fleets of a site share."""
 
     liveness: Liveness
-    tasks: asyncio.TaskGroup
+    tasks: Spawner
     cache: InferenceCache = field(default_factory=lambda: InferenceCache(0))
     """What this site has computed; by default nothing is remembered."""
     stats: SiteStats = field(default_factory=SiteStats)

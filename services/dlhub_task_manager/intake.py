@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from dlhub_bus import Bus, Delivery, Envelope, Unroutable
+from dlhub_runtime.background import Spawner
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager.left import Left
 from dlhub_task_manager.runs import RunState
@@ -50,7 +51,7 @@ class Site:
     bus: Bus
     blobs: BlobStore
     inline_bytes: int
-    tasks: asyncio.TaskGroup
+    tasks: Spawner
     held: dict[str, RunState] = field(default_factory=dict)
     """Runs at this site that have no published outcome yet, by id."""
     done: OrderedDict[str, Outcome] = field(default_factory=OrderedDict)

@@ -7,6 +7,7 @@ import logging
 from functools import partial
 
 from dlhub_bus import Bus, Listener, RabbitTransport
+from dlhub_runtime.background import Background
 from dlhub_runtime.blobs import BlobStore
 from dlhub_runtime.exposition import exposed
 from dlhub_runtime.process import instance_name
@@ -45,15 +46,15 @@ async def serve(settings: Settings) -> None:
         RabbitTransport(settings.amqp_url.get_secret_value(), instance) as transport,
         Bus(transport, origin=site_file.name) as bus,
         Switchboard(settings.task_manager_dir) as switchboard,
-        asyncio.TaskGroup() as group,
+        Background() as background,
     ):
         await transport.declare(results_queue())
         await transport.declare(dead_letters_queue())
         blobs = BlobStore.from_url(settings.blob_url).transient()
-        site = Site(site_file.name, bus, blobs, settings.inline_bytes, group)
+        site = Site(site_file.name, bus, blobs, settings.inline_bytes, background)
         ground = Ground(
             liveness=site_file.liveness,
-            tasks=group,
+            tasks=background,
             cache=InferenceCache(settings.site_cache_bytes),
             inline_bytes=settings.inline_bytes,
         )
@@ -61,13 +62,13 @@ async def serve(settings: Settings) -> None:
         labels = {"service": "task_manager", "site": site_file.name}
         read = partial(figures, reconciler.servings, ground.stats, ground.cache)
         async with exposed(settings, transport, labels, read):
-            await _work_until_cancelled(settings, site_file, bus, reconciler)
+            await _work_until_cancelled(settings, site_file, bus, reconciler, background)
 
 
 async def _work_until_cancelled(
-    settings: Settings, site_file: SiteFile, bus: Bus, reconciler: Reconciler
+    settings: Settings, site_file: SiteFile, bus: Bus, reconciler: Reconciler, background: Background
 ) -> None:
-    """Run the loops; once cancelled, drain while the bus is still open."""
+    """Run the loops; once cancelled, or when something fails, drain while the bus is still open."""
     changed = asyncio.Event()
     reconciler.on_change = changed.set
     bus.transport.on_restored(reconciler.look_again)
@@ -81,6 +82,7 @@ async def _work_until_cancelled(
     logs = partial(_logs, settings=settings, reconciler=reconciler)
     try:
         async with bus.listen(listeners), asyncio.TaskGroup() as loops:
+            loops.create_task(background.failure())
             loops.create_task(_register(site_file, bus))
             loops.create_task(sweep_forever(reconciler.yard))
             loops.create_task(reconciler.reconcile_forever())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlhub_runtime.background import Spawner
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.blocks import LocalProcesses
 from dlhub_task_manager.executors.command import WorkerCommand
@@ -31,7 +31,7 @@ class Needs:
     blocks: Path
     """For what Parsl leaves: scripts that start blocks, what they print, logs, certificates."""
     switchboard: Switchboard
-    tasks: asyncio.TaskGroup
+    tasks: Spawner
 
 
 def make_executor(kind: str, needs: Needs) -> Executor:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlhub_runtime.background import Spawner
 from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
 from dlhub_task_manager.executors.engine import Answer, Spec
 from dlhub_task_manager.executors.matching import (
@@ -53,7 +54,7 @@ class PooledExecutor(Executor):
         make: Callable[[str], Any],
         spec: Spec,
         capabilities: Capabilities,
-        tasks: asyncio.TaskGroup,
+        tasks: Spawner,
     ) -> None:
         self.capabilities = capabilities
         self._label = label

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlhub_runtime.background import Spawner
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.elsewhere.executor import ElsewhereExecutor
 from dlhub_task_manager.executors.elsewhere.marks import Marks
@@ -49,7 +50,7 @@ class Needs:
     folder: Path
     """Of the version, on this machine."""
     yard: Yard
-    tasks: asyncio.TaskGroup
+    tasks: Spawner
 
 
 async def make_elsewhere(kind: str, needs: Needs) -> Executor:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dlhub_runtime.background import Spawner
 from dlhub_shim.complaints import LoadError
 from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
 from dlhub_task_manager.executors.elsewhere.calls import Calls
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 class ElsewhereExecutor(Executor):
     """Slots of one version, on one server."""
 
-    def __init__(self, label: str, service: Service, folder: Path, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, label: str, service: Service, folder: Path, tasks: Spawner) -> None:
         self.capabilities = Capabilities(
             cancels_running=True, loss_noticed_s=2 * service.look_s, runs_python=False
         )
