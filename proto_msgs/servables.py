@@ -148,6 +148,25 @@ class SearchServables(Request[Found]):
     cursor: str | None = None
 
 
+class ServableAccess(Message):
+    """Reply: who may use a servable now."""
+
+    servable: str
+    visible_to: tuple[str, ...]
+    runnable_by: tuple[str, ...] | None
+    """None: the same as `visible_to`."""
+
+
+class SetAccess(Request[ServableAccess]):
+    """Say who may discover a servable, and who may run it: all its versions, from now on."""
+
+    key: ClassVar[str] = "catalog.servable.access"
+    reply: ClassVar = ServableAccess
+    servable: str
+    visible_to: tuple[str, ...]
+    runnable_by: tuple[str, ...] | None = None
+
+
 class VersionReady(Event):
     """A version can be run; the name without a number now means it."""
 

@@ -66,6 +66,20 @@ class Catalogue:
         """All versions of a servable, newest first."""
         return await self._items(f"{servable_path(name)}/versions", {})
 
+    async def set_access(
+        self, name: str, visible_to: Iterable[str] | None = None, runnable_by: Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        """Say who may discover a servable, all its versions, and who may run it; the lists as they are now.
+
+        Both take identities such as "bob@local", groups, and "public"; an empty list means its maintainers
+        alone, and None leaves a list as it is. Who was not allowed by a list of their own to run it may run
+        what they may discover. It counts at once, until somebody publishes the servable anew: then its
+        description says who may use it.
+        """
+        lists = {"visible_to": visible_to, "runnable_by": runnable_by}
+        changes = {key: _names(value) for key, value in lists.items() if value is not None}
+        return dict(await self._call("PATCH", servable_path(name), changes))
+
     async def logs(self, name: str, max_bytes: int = 65_536) -> dict[str, Any]:
         """What the replicas printed last (`replicas`), and which sites kept silent (`unanswered`).
 
@@ -163,6 +177,10 @@ class Catalogue:
             if not reply.value.get("next"):
                 return
             params["cursor"] = reply.value["next"]
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _list(answer: Any, field: str) -> list[dict[str, Any]]:

@@ -174,6 +174,7 @@ class DLHubClient:
     get_servables = _synchronous(AsyncDLHubClient.get_servables)
     search = _synchronous(AsyncDLHubClient.search)
     versions = _synchronous(AsyncDLHubClient.versions)
+    set_access = _synchronous(AsyncDLHubClient.set_access)
     logs = _synchronous(AsyncDLHubClient.logs)
     get_deployments = _synchronous(AsyncDLHubClient.get_deployments)
     put_deployments = _synchronous(AsyncDLHubClient.put_deployments)

@@ -7,6 +7,7 @@ from aiohttp import web
 from dlhub_gateway.endpoint import errors_as_problems
 from dlhub_gateway.hub import Hub
 from dlhub_gateway.routes import (
+    access,
     accounts,
     blobs,
     builds,
@@ -30,6 +31,7 @@ NOUNS = (
     accounts,
     publish,
     servables,
+    access,
     builds,
     deployments,
     sites,

@@ -118,21 +118,22 @@ class Directory:
 
     def on_ready(self, event: VersionReady) -> None:
         """A name may mean another version now."""
-        self._forget_servable(event.servable)
+        self.forget(event.servable)
 
     def on_changed(self, event: ServableChanged) -> None:
         """Who may use it may have changed."""
-        self._forget_servable(event.servable)
+        self.forget(event.servable)
 
     def on_deployed(self, event: DeploymentChanged) -> None:
         """Where it runs may have changed."""
-        self._forget_servable(event.servable)
+        self.forget(event.servable)
 
     def forget_all(self) -> None:
         """News may have been missed."""
         self._known.clear()
 
-    def _forget_servable(self, servable: str) -> None:
+    def forget(self, servable: str) -> None:
+        """Ask again next time."""
         self._known.forget(lambda _, known: known.record.servable == servable)
 
 

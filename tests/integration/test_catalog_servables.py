@@ -15,7 +15,9 @@ from proto_msgs.servables import (
     GetVersion,
     ListVersions,
     ResolveVersion,
+    SearchServables,
     ServableChanged,
+    SetAccess,
     VersionReady,
     VersionRecord,
 )
@@ -169,6 +171,44 @@ async def test_who_remembers_access_hears_of_a_new_version(stage: Stage) -> None
     await stage.publish()
     await stage.publish(archive=2)
     assert (await stage.heard(ServableChanged)).servable == "ada/model"
+
+
+async def test_access_is_changed_for_all_versions(stage: Stage) -> None:
+    first = await stage.publish_ready(visible_to=[])
+    await stage.publish_ready(archive=2, visible_to=[])
+    wanted = SetAccess(servable="ada/model", visible_to=("bob@local", "public"), runnable_by=("bob@local",))
+    changed = await stage.ask(wanted)
+    assert (changed.visible_to, changed.runnable_by) == (("bob@local", "public"), ("bob@local",))
+    assert (await stage.heard(ServableChanged)).servable == "ada/model"
+    access = (await stage.ask(GetVersion(version_id=first.version_id))).access
+    assert access.owner == ADA.identity
+    assert access.may_run(BOB)
+    assert (await stage.ask(SearchServables(caller=BOB))).total == 1
+    await stage.ask(SetAccess(servable="ada/model", visible_to=()))
+    assert (await stage.ask(SearchServables(caller=BOB))).total == 0
+    assert (await stage.ask(SearchServables(caller=ADA))).total == 1
+
+
+async def test_access_of_what_there_is_not_cannot_be_changed(stage: Stage) -> None:
+    with pytest.raises(NotFound, match="ada/other"):
+        await stage.ask(SetAccess(servable="ada/other", visible_to=()))
+
+
+async def test_publishing_the_same_again_takes_back_what_was_shared(stage: Stage) -> None:
+    first = await stage.publish_ready(visible_to=[])
+    await stage.ask(SetAccess(servable="ada/model", visible_to=("public",)))
+    await stage.heard(ServableChanged)
+    again = await stage.publish(visible_to=[])
+    assert again.version_id == first.version_id
+    assert (await stage.heard(ServableChanged)).version_id == first.version_id
+    assert not (await _resolve(stage)).access.may_discover(BOB)
+    assert (await stage.ask(SearchServables(caller=BOB))).total == 0
+
+
+async def test_publishing_the_same_again_is_no_news(stage: Stage) -> None:
+    await stage.publish_ready()
+    await stage.publish()
+    assert stage.unheard(ServableChanged) == 0
 
 
 async def test_every_document_has_a_schema_version(stage: Stage) -> None:

@@ -9,12 +9,13 @@ import uuid
 from dlhub_catalog.deps import Deps, Handlers
 from dlhub_catalog.listing import access_of
 from dlhub_catalog.store.database import DuplicateKeyError, now
-from dlhub_catalog.store.servables import ServableDocument, VersionDocument
+from dlhub_catalog.store.servables import VersionDocument
 from proto_msgs import codec
 from proto_msgs.blobs import BlobRef
 from proto_msgs.builds import BuildQueued
 from proto_msgs.description import Description
 from proto_msgs.errors import Forbidden, NotFound, Overloaded
+from proto_msgs.identity import Access
 from proto_msgs.servables import (
     Found,
     GetVersion,
@@ -23,7 +24,9 @@ from proto_msgs.servables import (
     PublishVersion,
     ResolveVersion,
     SearchServables,
+    ServableAccess,
     ServableChanged,
+    SetAccess,
     VersionReady,
     VersionRecord,
     Versions,
@@ -39,13 +42,14 @@ async def publish_version(request: PublishVersion, deps: Deps) -> PublishedVersi
     if before and not before.access.may_maintain(request.caller):
         raise Forbidden(f"{name} belongs to {before.access.owner}; publish under another name")
     candidate = _candidate(name, request)
-    version = await _publish(candidate, request, before, deps)
+    access = access_of(request.description, before.access.owner if before else request.caller.identity)
+    version = await _publish(candidate, request, access, deps)
     created = version.id == candidate.id
     if created and version.status == "ready":
         await deps.bus.emit(VersionReady(version_id=version.id, servable=name))
     if version.status == "building":
         await deps.bus.emit(BuildQueued(build_id=version.build_id))
-    if created and before:
+    if before and (created or access != before.access):
         await deps.bus.emit(ServableChanged(version_id=version.id, servable=name))
     return PublishedVersion(
         servable=name,
@@ -58,10 +62,8 @@ async def publish_version(request: PublishVersion, deps: Deps) -> PublishedVersi
 
 
 async def _publish(
-    candidate: VersionDocument, request: PublishVersion, before: ServableDocument | None, deps: Deps
+    candidate: VersionDocument, request: PublishVersion, access: Access, deps: Deps
 ) -> VersionDocument:
-    owner = before.access.owner if before else request.caller.identity
-    access = access_of(request.description, owner)
     for _ in range(PUBLISH_ATTEMPTS):
         try:
             return await deps.store.builds.publish(candidate, request.caller.identity, access)
@@ -69,6 +71,16 @@ async def _publish(
             # Somebody published this servable at the same moment; one of us was first.
             continue
     raise Overloaded(f"too many publish {candidate.servable} at the same time", retry_after_s=1)
+
+
+async def set_access(request: SetAccess, deps: Deps) -> ServableAccess:
+    """Replace a servable's access lists, and tell whoever remembers them."""
+    lists = ServableAccess.model_validate(request.model_dump())
+    changed = await deps.store.servables.change_access(lists)
+    if changed is None:
+        raise NotFound(f"there is no servable {request.servable}")
+    await deps.bus.emit(ServableChanged(version_id=changed.summary.version_id, servable=request.servable))
+    return lists
 
 
 async def resolve_version(request: ResolveVersion, deps: Deps) -> VersionRecord:
@@ -136,4 +148,5 @@ HANDLERS: Handlers = {
     GetVersion: get_version,
     ListVersions: list_versions,
     SearchServables: search_servables,
+    SetAccess: set_access,
 }

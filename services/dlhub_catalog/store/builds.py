@@ -90,6 +90,8 @@ class BuildStore:
     async def publish(self, version: VersionDocument, owner: str, access: Access) -> VersionDocument:
         """Store a version and the build it waits for, or return the live version with the same content.
 
+        Either way the servable has this access from then on: who publishes says who may use it.
+
         The number of `version` is replaced by the next one. Raises DuplicateKeyError when somebody
         published at the same moment; then it has to be tried again.
         """
@@ -97,6 +99,9 @@ class BuildStore:
         async def work(session: Session) -> VersionDocument:
             same = await self._servables.same_content(version.servable, version.content_key, session)
             if same:
+                servable = await self._servables.servable(version.servable, session)
+                if servable is not None and servable.access != access:
+                    await self._servables.set_access(servable, access, session)
                 return same
             number = await self._servables.next_number(version.servable, session)
             numbered = version.model_copy(update={"number": number})

@@ -20,7 +20,7 @@ from proto_msgs.blobs import BlobRef
 from proto_msgs.description import Description
 from proto_msgs.environment import Environment
 from proto_msgs.identity import Access
-from proto_msgs.servables import ServableSummary, VersionRecord, VersionStatus, VersionSummary
+from proto_msgs.servables import ServableAccess, ServableSummary, VersionRecord, VersionStatus, VersionSummary
 from proto_msgs.sites import Deployment
 
 
@@ -185,6 +185,25 @@ class ServableStore:
         plain = [deployment.model_dump() for deployment in deployments]
         result = await self.servables.update_one({"_id": name}, {"$set": {"deployments": plain}})
         return result.matched_count == 1
+
+    async def change_access(self, wanted: ServableAccess) -> ServableDocument | None:
+        """The servable that has these access lists from now on; None when there is no such servable."""
+        lists = {"visible_to": wanted.visible_to, "runnable_by": wanted.runnable_by}
+
+        async def work(session: Session) -> ServableDocument | None:
+            servable = await self.servable(wanted.servable, session)
+            if servable is not None:
+                await self.set_access(servable, servable.access.model_copy(update=lists), session)
+            return servable
+
+        return await self._database.atomically(work)
+
+    async def set_access(self, servable: ServableDocument, access: Access, session: Session) -> None:
+        """Who may use a servable from now on, and so who finds it."""
+        seen_by = listing.seen_by(access, servable.summary.status)
+        stored = servable.model_copy(update={"access": access, "seen_by": seen_by}).to_stored()
+        change = {field: stored[field] for field in ("access", "seen_by")}
+        await self.servables.update_one({"_id": servable.id}, {"$set": change}, session=session)
 
     async def same_content(
         self, servable: str, content_key: str, session: Session | None = None

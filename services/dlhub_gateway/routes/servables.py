@@ -15,6 +15,8 @@ from proto_msgs.identity import Principal
 from proto_msgs.servables import GetVersion, ListVersions, SearchServables
 
 BASE = "/api/v1/servables"
+_ACCESS = {"visible_to", "runnable_by"}
+"""Fields of the block `dlhub` that say who may use a servable."""
 
 
 def routes(hub: Hub) -> list[web.RouteDef]:
@@ -99,11 +101,13 @@ def _described(found: Resolved, caller: Principal) -> dict[str, Any]:
         "archive": record.archive.model_dump(),
         "may_run": record.access.may_run(caller),
     }
-    if not record.access.may_maintain(caller):
+    for published in _ACCESS:  # they may have been changed since
+        description["dlhub"].pop(published, None)
+    if record.access.may_maintain(caller):
         # Who else may use it is the business of those who look after it.
+        description["dlhub"] |= record.access.model_dump(mode="json", include=_ACCESS, exclude_none=True)
+    else:
         del shown["archive"]
-        for secret in ("visible_to", "runnable_by"):
-            description["dlhub"].pop(secret, None)
     return shown
 
 

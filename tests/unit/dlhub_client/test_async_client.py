@@ -342,6 +342,15 @@ async def test_the_quiet_calls_reach_their_paths(hub: AsyncDLHubClient, gateway:
     assert [seen.path for seen in gateway.seen[-2:]] == ["/api/v1/tokens/t1", "/api/v1/builds/b1"]
 
 
+async def test_access_lists_are_changed_one_by_one(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    changed = await hub.set_access("ada/double", ["bob@local"])
+    assert changed["visible_to"] == ["bob@local"]
+    await hub.set_access("ada/double", runnable_by="public")
+    first, second = gateway.seen[-2:]
+    assert (first.method, first.path) == ("PATCH", "/api/v1/servables/ada/double")
+    assert (first.value, second.value) == ({"visible_to": ["bob@local"]}, {"runnable_by": ["public"]})
+
+
 async def test_a_hub_that_is_not_ready_says_what_is_missing(
     hub: AsyncDLHubClient, gateway: FakeGateway
 ) -> None:

@@ -82,6 +82,7 @@ class FakeCatalog:
             servables.ListVersions: self.list_versions,
             servables.SearchServables: self.search,
             servables.PublishVersion: self.publish,
+            servables.SetAccess: self.set_access,
             sites.GetDeployments: lambda r: sites.Deployments(
                 deployments=self.deployments.get(r.servable, ())
             ),
@@ -196,6 +197,14 @@ class FakeCatalog:
             status=record.status,
             created=not same,
         )
+
+    def set_access(self, request: servables.SetAccess) -> Message:
+        lists = {"visible_to": request.visible_to, "runnable_by": request.runnable_by}
+        for key, record in list(self.versions.items()):
+            if record.servable == request.servable:
+                access = record.access.model_copy(update=lists)
+                self.versions[key] = record.model_copy(update={"access": access})
+        return servables.ServableAccess(servable=request.servable, **lists)
 
     def put_deployments(self, request: sites.PutDeployments) -> Message:
         self.deployments[request.servable] = request.deployments
