@@ -7,39 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from doubles.aws import CREDENTIALS, Front, front, moto_server
+from doubles.aws import CREDENTIALS, Front
 from elsewhere_stage import IMAGE, ROLE, executing, gone, version, yard
 from sagemaker_stage import DESCRIPTION, nothing, queue, serving, table, there
 
 from dlhub_task_manager.executors.elsewhere import choice
 from dlhub_task_manager.executors.elsewhere.choice import sweep_forever
-from dlhub_task_manager.executors.sagemaker import service
 from dlhub_task_manager.executors.sagemaker.service import SageMaker
 from proto_msgs.environment import Environment
 from proto_msgs.errors import Unavailable
 
 DENIED = ("AccessDeniedException", "User is not authorized to perform sagemaker:CreateEndpoint")
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front]:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(service, "FIRST_ASK_S", 0.02)
-    async with front(moto) as aws:
-        yield aws
 
 
 async def test_an_endpoint_is_made_from_the_versions_image_and_leaves_nothing_behind(

@@ -5,34 +5,17 @@ moto answers with what a test has queued; where a test needs more, a front answe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles.aws import CREDENTIALS, Front, front, moto_server
+from doubles.aws import Front
 from elsewhere_stage import ARRAY, described, executing, yard
 from sagemaker_stage import queue, serving, table
 
-from dlhub_task_manager.executors.sagemaker import service
 from proto_msgs import codec
 
 ROWS = ARRAY | {"shape": [None]}
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front]:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(service, "FIRST_ASK_S", 0.02)
-    async with front(moto) as aws:
-        yield aws
 
 
 async def test_a_call_is_sent_as_documented_and_its_answer_read(tmp_path: Path, aws: Front) -> None:
