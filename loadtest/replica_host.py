@@ -21,10 +21,10 @@ from typing import Any
 import uvloop
 import zmq
 
+from dlhub_task_manager.executors.command import SELDOM_S
 from proto_msgs import codec, worker
 
 WAIT_S = {"run": 0.0, "wait10": 0.010, "wait20": 0.020, "wait100": 0.100}
-BEAT_S = 1.0
 OUTPUT = codec.pack("Hello World")
 
 
@@ -84,7 +84,7 @@ class Replica:
 
     def _beat(self) -> None:
         self._control.send(worker.BEAT_FRAME)
-        self._beats = self._loop.call_later(BEAT_S, self._beat)
+        self._beats = self._loop.call_later(SELDOM_S, self._beat)
 
     def _on_control(self, frame: Any) -> None:
         if frame[0] == worker.STOP:

@@ -17,7 +17,7 @@ from dlhub_runtime.blobs import BlobStore
 from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.choice import Needs, make_executor
-from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.command import WorkerCommand, beat_s
 from dlhub_task_manager.executors.elsewhere import choice as elsewhere
 from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.tray import clear
@@ -70,6 +70,7 @@ async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop
         shim=paths.shim_dir,
         servable=paths.files_dir,
         description=home / "dlhub.json",
+        beat_s=beat_s(workshop.yard.site.liveness.heartbeat_s),
     )
     needs = Needs(
         label=label,

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
+SELDOM_S = 3.0
+"""Between beats: of hundreds of idle replicas they are all the work there is."""
+BEATS_BEFORE_SILENCE = 5
+
+
+def beat_s(silence_s: float) -> float:
+    """How often a worker should beat that counts as lost after so many seconds of silence."""
+    return min(SELDOM_S, silence_s / BEATS_BEFORE_SILENCE)
 
 
 def scrubbed(variables: dict[str, str]) -> list[str]:
@@ -25,6 +33,8 @@ class WorkerCommand:
     """Folder of the published files."""
     description: Path
     """The version's dlhub.json."""
+    beat_s: float = SELDOM_S
+    """How often the worker says that it lives."""
 
     def words(self, endpoint: str, replica_id: str, folder: Path) -> list[str]:
         """The command of one worker, which connects to `endpoint`."""
@@ -40,6 +50,7 @@ class WorkerCommand:
             "--servable": str(self.servable),
             "--description": str(self.description),
             "--folder": str(folder),
+            "--beat-s": f"{self.beat_s:g}",
         }
         worker = [str(self.python), "-I", str(self.shim / "run_worker.py")]
         return [*scrubbed(variables), *worker, *(part for option in options.items() for part in option)]

@@ -23,7 +23,7 @@ from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.elsewhere.executor import ElsewhereExecutor
 from dlhub_task_manager.executors.elsewhere.marks import Marks
 from dlhub_task_manager.executors.servable import ServableExecutor
-from dlhub_task_manager.site_file import SiteFile, TensorFlowServingTable
+from dlhub_task_manager.site_file import Liveness, SiteFile, TensorFlowServingTable
 from proto_msgs.blobs import BlobRef
 from proto_msgs.environment import Environment
 from proto_msgs.errors import Unavailable
@@ -75,6 +75,18 @@ async def test_the_worker_finds_its_description_and_inherits_nothing(tmp_path: P
     assert "--replica replica-7" in command
     assert json.loads((home / "servable.json").read_text()) == {"servable": "ada/test", "version": 1}
     assert (home / EXAMPLES).is_file()
+
+
+@pytest.mark.parametrize(("silence_s", "beat_s"), [(15.0, "3"), (60.0, "3"), (2.0, "0.4")])
+async def test_a_worker_beats_several_times_before_it_counts_as_lost(
+    tmp_path: Path, silence_s: float, beat_s: str
+) -> None:
+    place = workshop(tmp_path)
+    site = SiteFile(name="local", liveness=Liveness(heartbeat_s=silence_s))
+    executor = await prepare_executor(BUILT, "parsl", replace(place, yard=replace(place.yard, site=site)))
+    assert isinstance(executor, ServableExecutor)
+    executor._workers.next_replica = "replica-7"
+    assert f"--beat-s {beat_s}" in executor._workers._get_launch_command("7")
 
 
 async def test_a_replica_elsewhere_needs_no_environment_here(tmp_path: Path) -> None:
