@@ -7,6 +7,7 @@ from pathlib import Path
 import msgpack
 
 from dlhub_types import compile_argument
+from dlhub_types.method_checks import ParameterChecks
 from proto_msgs import codec
 from proto_msgs.description import Description, Method
 from proto_msgs.errors import InputMismatch
@@ -18,7 +19,8 @@ def example_payload(name: str, method: Method) -> bytes | None:
         return None
     checker = compile_argument(method.input)
     inputs = checker.from_json(method.example.inputs, f"servable.methods.{name}.example.inputs")
-    return codec.pack({"inputs": inputs, "parameters": method.example.parameters})
+    parameters = ParameterChecks(method).whole(method.example.parameters, as_json=True)
+    return codec.pack({"inputs": inputs, "parameters": parameters})
 
 
 def write_examples(description: Description, path: Path) -> None:

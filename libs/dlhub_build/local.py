@@ -53,7 +53,7 @@ async def build_and_call(
     """
     declared = _method(request.description, call.method)
     inputs = compile_argument(declared.input).from_json(call.inputs)
-    parameters = ParameterChecks(declared).check(call.parameters, as_json=True)
+    parameters = ParameterChecks(declared).whole(call.parameters, as_json=True)
     built = await build(request, store, settings, report)
     payload = codec.pack({"inputs": inputs, "parameters": parameters})
     outcome = await _call(request.description, built, call.method, payload, settings, report)

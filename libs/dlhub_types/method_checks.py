@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from dlhub_types.checkers import compile_argument
 from dlhub_types.symbols import Lengths
 from proto_msgs.description import Method
+from proto_msgs.errors import InputMismatch
 
 
 class ParameterChecks:
@@ -15,6 +17,7 @@ class ParameterChecks:
 
     def __init__(self, declared: Method) -> None:
         self._checkers = {name: compile_argument(one) for name, one in declared.parameter_types.items()}
+        self._defaults = declared.parameters
         self._optional = {name for name, default in declared.parameters.items() if default is None}
         """Where null is the default, null is also what says so."""
 
@@ -24,6 +27,24 @@ class ParameterChecks:
     def check(self, parameters: Mapping[str, Any], as_json: bool, path: str = "parameters") -> dict[str, Any]:
         """The parameters that the model shall get. Raises InputMismatch."""
         return {name: self._one(name, value, as_json, f"{path}.{name}") for name, value in parameters.items()}
+
+    def defaults(self) -> dict[str, Any]:
+        """Those defaults that the model must not get in the form that a description has for them.
+
+        One that does not fit its type is not among them; it keeps its description from being published.
+        """
+        found = {}
+        for name, checker in self._checkers.items():
+            default = self._defaults[name]
+            with suppress(InputMismatch):
+                typed = default if default is None else checker.from_json(default)
+                if typed is not default:
+                    found[name] = typed
+        return found
+
+    def whole(self, parameters: Mapping[str, Any], as_json: bool) -> dict[str, Any]:
+        """Checked parameters beside the defaults of the others. Raises InputMismatch."""
+        return {**self.defaults(), **self.check(parameters, as_json)}
 
     def _one(self, name: str, value: Any, as_json: bool, path: str) -> Any:
         checker = self._checkers.get(name)

@@ -20,7 +20,6 @@ _INPUTS = bytes(msgpack.packb("inputs"))
 _PARAMETERS = bytes(msgpack.packb("parameters"))
 _OUTPUTS = bytes(msgpack.packb("outputs"))
 _HEAD, _HEAD_WITH_OUTPUTS = (bytes(msgpack.Packer().pack_map_header(entries)) for entries in (2, 3))
-_NO_PARAMETERS = _HEAD + _PARAMETERS + codec.pack({}) + _INPUTS
 
 
 class CompiledMethod:
@@ -28,7 +27,9 @@ class CompiledMethod:
 
     __slots__ = (
         "_checker",
+        "_defaults",
         "_known",
+        "_no_parameters",
         "_parameter_checks",
         "deterministic",
         "input",
@@ -49,6 +50,9 @@ class CompiledMethod:
         self._checker = compile_argument(declared.input)
         self._known = frozenset(declared.parameters)
         self._parameter_checks = ParameterChecks(declared) if declared.parameter_types else None
+        self._defaults = self._parameter_checks.defaults() if self._parameter_checks else {}
+        """Of declared types, as the model shall get them; the others it has from its description."""
+        self._no_parameters = _HEAD + _PARAMETERS + codec.pack(self._defaults) + _INPUTS
         self.map_axis = declared.map_axis
         """Along which the items of an input are independent; None: an input is one item."""
         self.vectorised = declared.vectorised
@@ -67,7 +71,7 @@ class CompiledMethod:
             self._check_outputs(outputs)
             names = _OUTPUTS + codec.pack(list(outputs))
             return _HEAD_WITH_OUTPUTS + self._parameters(parameters, as_json) + names + _INPUTS
-        return _HEAD + self._parameters(parameters, as_json) + _INPUTS if parameters else _NO_PARAMETERS
+        return _HEAD + self._parameters(parameters, as_json) + _INPUTS if parameters else self._no_parameters
 
     def _parameters(self, parameters: dict[str, Any], as_json: bool) -> bytes:
         return _PARAMETERS + _pack(self.check_parameters(parameters, as_json), "parameters")
@@ -82,7 +86,7 @@ class CompiledMethod:
                 details={"path": f"parameters.{unknown[0]}"},
             )
         if self._parameter_checks is not None:
-            return self._parameter_checks.check(parameters, as_json)
+            return {**self._defaults, **self._parameter_checks.check(parameters, as_json)}
         return parameters
 
     def pack_inputs(self, inputs: Any, as_json: bool, parameters: bytes, path: str = "inputs") -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from dlhub_client.describe.arguments import ArgumentBlock
 from dlhub_client.describe.declared import block_of, is_joinable, reconciled
+from dlhub_client.describe.defaults import forms, types_needed
 from dlhub_client.describe.metadata import ModelDescription
 from dlhub_client.describe.readers.facts import ModelFacts, Signature, Tensor
 from dlhub_client.describe.readers.problems import DescribeError
@@ -135,11 +136,10 @@ def _method(signature: Signature, facts: ModelFacts, common: Common) -> dict[str
     outputs = _declared(common.get("outputs") if is_run else None, signature, "output", facts)
     parameters = common.get("parameters") if is_run else None
     method: dict[str, Any] = {"input": inputs, "output": outputs}
-    method["parameters"] = dict(signature.parameters if parameters is None else parameters)
-    types = {
-        name: dict(one) for name, one in signature.parameter_types.items() if name in method["parameters"]
-    }
-    if types:
+    defaults = signature.parameters if parameters is None else parameters
+    method["parameters"] = forms(defaults)
+    known = {name: dict(one) for name, one in signature.parameter_types.items() if name in defaults}
+    if types := {**known, **types_needed(defaults)}:
         method["parameter_types"] = types
     if is_joinable(signature):
         method["vectorised"] = True

@@ -16,6 +16,7 @@ from typing import Any
 
 from dlhub_client.describe.arguments import ArgumentBlock, argument, from_hint
 from dlhub_client.describe.class_source import MethodSource, find_function
+from dlhub_client.describe.defaults import can_be_told, forms, types_needed
 from dlhub_client.describe.metadata import ModelDescription
 from dlhub_client.errors import Malformed
 
@@ -105,7 +106,7 @@ def _named_method(
     """A function that is only named: from its source, where that is at hand, which is not run."""
     found = declaration(source) if source is not None else None
     if found is None:
-        return _method(inputs, outputs, parameters or {})
+        return _overruled(_method(inputs, outputs, {}), None, None, parameters)
     if autobatch:
         found["input"] = argument("list", item_type=found["input"])
         found["output"] = argument("list", item_type=found["output"])
@@ -150,12 +151,10 @@ def _overruled(
     if outputs is not None:
         method["output"] = dict(outputs)
     if parameters is not None:
-        method["parameters"] = dict(parameters)
-        types = {
-            name: block for name, block in method.get("parameter_types", {}).items() if name in parameters
-        }
-        method.pop("parameter_types", None)
-        _add_types(method, types, None)
+        method["parameters"] = forms(parameters)
+        known = method.pop("parameter_types", {})
+        types = {name: block for name, block in known.items() if name in parameters}
+        _add_types(method, {**types, **types_needed(parameters)}, None)
     return method
 
 
@@ -179,9 +178,9 @@ def method_of(
     returned = from_hint(hints["return"]) if "return" in hints else dict(ANYTHING)
     if autobatch:
         taken, returned = argument("list", item_type=taken), argument("list", item_type=returned)
-    method = _method(taken, returned, optional)
+    method = _method(taken, returned, forms(optional))
     types = {name: from_hint(hints[name]) for name in optional if name in hints}
-    _add_types(method, types, function.__doc__)
+    _add_types(method, {**types, **types_needed(optional)}, function.__doc__)
     if unpack:
         method["method_details"]["unpack"] = True
     return _overruled(method, inputs, outputs, parameters)
@@ -201,11 +200,7 @@ def _split(signature: inspect.Signature) -> tuple[list[str], dict[str, Any]]:
         first = next(iter(optional))
         optional.pop(first)
         required.append(first)
-    return required, {key: value for key, value in optional.items() if _is_json(value)}
-
-
-def _is_json(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str, list, dict))
+    return required, {key: value for key, value in optional.items() if can_be_told(value)}
 
 
 def _input_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -60,3 +61,23 @@ def test_parameters_are_of_their_declared_types() -> None:
         method.pack_parameters({"n": 10}, as_json=True)
     with pytest.raises(InputMismatch, match=r"parameters\.n: declared as float.*'NaN'"):
         method.pack_parameters({"n": "NaN"})
+
+
+def test_defaults_reach_the_model_as_their_declared_types() -> None:
+    declared = {
+        "input": {"type": "float"},
+        "output": MOMENTS,
+        "parameters": {"wait": 90, "phase": [0, 1], "n": 1, "note": "as it is"},
+        "parameter_types": {
+            "wait": {"type": "timedelta"},
+            "phase": {"type": "complex"},
+            "n": {"type": "integer"},
+        },
+    }
+    method = CompiledMethod("run", Method.model_validate(declared))
+    typed = {"wait": datetime.timedelta(seconds=90), "phase": 1j}
+    assert payload(method, {}, None)["parameters"] == typed
+    assert payload(method, {}, ["mean"])["parameters"] == typed
+    assert payload(method, {"n": 2, "phase": 2 + 0j}, None)["parameters"] == {**typed, "n": 2, "phase": 2}
+    explicit = method.pack_parameters({"wait": 90, "phase": [0, 1]}, as_json=True)
+    assert explicit == method.pack_parameters({}), "and are remembered as the same run"

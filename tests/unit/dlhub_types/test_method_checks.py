@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,46 @@ def test_a_parameter_that_does_not_fit_is_named(as_json):
         InputMismatch, match=r"parameters\.steps: declared as integer of at least 1, but the int 0"
     ):
         ParameterChecks(TYPED).check({"steps": 0}, as_json)
+
+
+def test_defaults_are_of_their_declared_types_too():
+    declared = method(
+        parameters={
+            "since": "2026-11-03T09:30:00Z",
+            "step": 1.5,
+            "phase": [0, 1],
+            "grid": [[1, 2]],
+            "n": 3,
+            "x": None,
+        },
+        parameter_types={
+            "since": {"type": "datetime"},
+            "step": {"type": "timedelta"},
+            "phase": {"type": "complex"},
+            "grid": {"type": "ndarray", "dtype": "float32"},
+            "n": {"type": "integer"},
+            "x": {"type": "float"},
+        },
+    )
+    checks = ParameterChecks(declared)
+    found = checks.defaults()
+    assert found.pop("grid").dtype == np.float32
+    since = datetime.datetime(2026, 11, 3, 9, 30, tzinfo=datetime.UTC)
+    step = datetime.timedelta(seconds=1.5)
+    assert found == {"since": since, "step": step, "phase": 1j}
+    assert (
+        checks.whole({"step": 2, "n": 4}, as_json=True).items()
+        >= {
+            "since": since,
+            "step": datetime.timedelta(seconds=2),
+            "n": 4,
+        }.items()
+    )
+
+
+def test_a_default_that_does_not_fit_is_left_to_whoever_publishes():
+    declared = method(parameters={"n": "many"}, parameter_types={"n": {"type": "integer"}})
+    assert ParameterChecks(declared).defaults() == {}
 
 
 def test_parameters_without_types_need_no_checks():
