@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dlhub_client.errors import Malformed
@@ -38,30 +39,64 @@ def argument(
     type: str,
     description: str | None = None,
     *,
-    shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    units: str | None = None,
+    shape: Sequence[int | str | None] | None = None,
     dtype: str | None = None,
     item_type: str | ArgumentBlock | None = None,
-    element_types: Sequence[ArgumentBlock] | None = None,
-    properties: Mapping[str, ArgumentBlock] | None = None,
+    element_types: Iterable[str | ArgumentBlock] | None = None,
+    properties: Mapping[str, str | ArgumentBlock] | None = None,
     python_type: str | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Iterable[str | int] | None = None,
+    file_types: str | Iterable[str] | None = None,
+    feature_names: Iterable[str] | None = None,
 ) -> ArgumentBlock:
-    """The block that declares an input or an output.
+    """The block that declares an input, an output or a parameter.
 
     type: boolean, integer, number, float, complex, string, datetime, timedelta, list, tuple, dict, ndarray,
-    file or "python object". shape: of an ndarray, None where any length will do; without it any rank.
-    Raises Malformed when the type needs a field that is missing.
+    file or "python object"; of an item, an element or a property it is enough. shape: of an ndarray, None
+    where any length will do, a text where any will do that is the same wherever the text is used; without a
+    shape any rank. minimum, maximum and units go with numbers and arrays of them, choices with strings and
+    integers, feature_names with the last dimension of an array; docs/types.md says all.
+    Raises Malformed when the type needs a field that is missing, or has no such field.
     """
-    given = {
-        "type": type,
-        "description": description,
-        "shape": list(shape) if shape is not None else None,
-        "dtype": dtype,
-        "item_type": {"type": item_type} if isinstance(item_type, str) else item_type,
-        "element_types": list(element_types) if element_types is not None else None,
-        "properties": dict(properties) if properties is not None else None,
-        "python_type": python_type,
-    }
-    block = {key: value for key, value in given.items() if value is not None}
+    given = dict(locals())  # all of the above, by name
+    return _checked({key: _as_json(key, value) for key, value in given.items() if value is not None})
+
+
+def amended(block: ArgumentBlock, fields: Mapping[str, Any]) -> ArgumentBlock:
+    """A declaration with other fields, those of `argument`; None takes one out. Raises Malformed."""
+    known = inspect.signature(argument).parameters
+    if unknown := [field for field in fields if field not in known]:
+        raise Malformed(f"A declaration has no field {unknown[0]!r}; it can have: {', '.join(known)}.")
+    changed = {key: _as_json(key, value) for key, value in fields.items() if value is not None}
+    return _checked({**{key: value for key, value in block.items() if key not in fields}, **changed})
+
+
+def _as_json(field: str, value: Any) -> Any:
+    """A field's value as dlhub.json holds it; numbers may be NumPy's."""
+    if field == "item_type":
+        return _block(value)
+    if field == "element_types":
+        return [_block(one) for one in value]
+    if field == "properties":
+        return {key: _block(one) for key, one in value.items()}
+    if field in ("shape", "choices", "file_types", "feature_names"):
+        return [value] if isinstance(value, str) else [_plain(one) for one in value]
+    return _plain(value)
+
+
+def _block(given: str | ArgumentBlock) -> ArgumentBlock:
+    return {"type": given} if isinstance(given, str) else given
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _checked(block: ArgumentBlock) -> ArgumentBlock:
     from proto_msgs.description import Argument  # here, as its models take long to build
 
     try:

@@ -68,6 +68,32 @@ def test_an_argument_without_what_its_type_needs_is_refused() -> None:
         describe.argument("list")
 
 
+def test_an_argument_may_say_all_that_a_description_can() -> None:
+    shape = ["frames", "height", "width", 1]
+    block = describe.argument(
+        "ndarray", "Pictures", shape=shape, dtype="float32", minimum=0, maximum=1, units="1/cm", name="noisy"
+    )
+    assert block == {
+        "type": "ndarray",
+        "name": "noisy",
+        "description": "Pictures",
+        "units": "1/cm",
+        "shape": shape,
+        "dtype": "float32",
+        "minimum": 0,
+        "maximum": 1,
+    }
+    assert describe.argument("string", choices=("a", "b"))["choices"] == ["a", "b"]
+    assert describe.argument("file", file_types=["image/png"])["file_types"] == ["image/png"]
+    table = describe.argument("ndarray", item_type="float", feature_names=("x", "y"))
+    assert table["feature_names"] == ["x", "y"]
+
+
+def test_an_argument_with_a_field_of_another_type_is_refused() -> None:
+    with pytest.raises(Malformed, match="no field 'minimum'"):
+        describe.argument("string", minimum=0)
+
+
 # --- functions ---
 
 
