@@ -18,6 +18,7 @@ from shim_worker import write_servable
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.choice import Needs, make_executor
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.devices import Claim
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs import codec
 
@@ -45,8 +46,11 @@ def wait(folder):
 
 def pid(x):
     return os.getpid()
+
+def cards(x):
+    return os.environ["CUDA_VISIBLE_DEVICES"]
 """
-METHODS: dict[str, Any] = {name: {} for name in ("run", "fail", "talk", "die", "wait", "pid")}
+METHODS: dict[str, Any] = {name: {} for name in ("run", "fail", "talk", "die", "wait", "pid", "cards")}
 
 
 class Heard:
@@ -144,7 +148,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def standing(kind: str, shim: Path, folder: Path, source: str = SOURCE) -> AsyncIterator[Stand]:
+async def standing(
+    kind: str, shim: Path, folder: Path, source: str = SOURCE, claim: Claim | None = None
+) -> AsyncIterator[Stand]:
     servable = write_servable(folder / "files", source, METHODS)
     command = WorkerCommand(
         python=Path(sys.executable), shim=shim, servable=servable, description=servable / "dlhub.json"
@@ -161,6 +167,7 @@ async def standing(kind: str, shim: Path, folder: Path, source: str = SOURCE) ->
                 blocks=folder / "blocks",
                 switchboard=switchboard,
                 tasks=tasks,
+                claim=claim,
             ),
         )
         try:

@@ -18,6 +18,7 @@ from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.choice import Needs, make_executor
 from dlhub_task_manager.executors.command import WorkerCommand, beat_s
+from dlhub_task_manager.executors.devices import Claim, Devices
 from dlhub_task_manager.executors.elsewhere import choice as elsewhere
 from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.tray import clear
@@ -46,6 +47,7 @@ class Workshop:
     """Of the task manager."""
     switchboard: Switchboard
     yard: Yard
+    devices: Devices
     tasks: Spawner
 
 
@@ -72,6 +74,7 @@ async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop
         description=home / "dlhub.json",
         beat_s=beat_s(workshop.yard.site.liveness.heartbeat_s),
     )
+    each = version.description.servable.resources.accelerators
     needs = Needs(
         label=label,
         command=command,
@@ -79,6 +82,7 @@ async def prepare_executor(version: VersionRecord, kind: str, workshop: Workshop
         blocks=blocks_folder(home),
         switchboard=workshop.switchboard,
         tasks=workshop.tasks,
+        claim=Claim(workshop.devices, each) if each else None,
     )
     return make_executor(kind, needs)
 

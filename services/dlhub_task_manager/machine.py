@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from dlhub_task_manager.executors.devices import VARIABLE
 from dlhub_task_manager.shares import Room
 from dlhub_task_manager.site_file import Limits
 
@@ -19,6 +20,13 @@ def site_room(limits: Limits, cgroup: Path = CGROUP) -> Room:
         memory_mb=limits.memory_mb or machine_memory_mb(cgroup),
         accelerators=limits.accelerators,
     )
+
+
+def accelerators(limits: Limits) -> list[str]:
+    """Those that replicas get, by name: what this process was given to see, or the first ones by number."""
+    given = os.environ.get(VARIABLE, "")
+    names = given.split(",") if given else [str(number) for number in range(limits.accelerators)]
+    return names[: limits.accelerators]
 
 
 def machine_cores(cgroup: Path) -> float:

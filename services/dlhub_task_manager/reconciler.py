@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlhub_task_manager.environments import Workshop, prepare_executor
+from dlhub_task_manager.executors.devices import Devices
 from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.elsewhere.marks import Marks
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.intake import Intake, Site
-from dlhub_task_manager.machine import site_room
+from dlhub_task_manager.machine import accelerators, site_room
 from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.settings import Settings
 from dlhub_task_manager.shares import shares
@@ -67,6 +68,7 @@ class Reconciler:
             folder=settings.task_manager_dir,
             switchboard=switchboard,
             yard=self.yard,
+            devices=Devices(accelerators(site_file.limits)),
             tasks=ground.tasks,
         )
         self._room = site_room(site_file.limits)

@@ -11,6 +11,7 @@ from dlhub_runtime.background import Spawner
 from dlhub_task_manager.executors.base import Executor
 from dlhub_task_manager.executors.blocks import LocalProcesses
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.devices import Claim
 from dlhub_task_manager.executors.elsewhere.choice import ELSEWHERE
 from dlhub_task_manager.executors.engine import Spec
 from dlhub_task_manager.executors.pooled import PooledExecutor
@@ -32,6 +33,8 @@ class Needs:
     """For what Parsl leaves: scripts that start blocks, what they print, logs, certificates."""
     switchboard: Switchboard
     tasks: Spawner
+    claim: Claim | None = None
+    """Accelerators of each replica; None: it needs none."""
 
 
 def make_executor(kind: str, needs: Needs) -> Executor:
@@ -46,7 +49,7 @@ def make_executor(kind: str, needs: Needs) -> Executor:
 def _parsl(needs: Needs) -> Executor:
     tray = needs.blocks / "outputs"
     return ServableExecutor(
-        needs.label, _provider(needs), needs.command, needs.folder, needs.switchboard, tray
+        needs.label, _provider(needs), needs.command, needs.folder, needs.switchboard, tray, needs.claim
     )
 
 

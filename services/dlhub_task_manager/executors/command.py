@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from dlhub_task_manager.executors.devices import VARIABLE
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 SELDOM_S = 3.0
@@ -36,14 +39,19 @@ class WorkerCommand:
     beat_s: float = SELDOM_S
     """How often the worker says that it lives."""
 
-    def words(self, endpoint: str, replica_id: str, folder: Path) -> list[str]:
-        """The command of one worker, which connects to `endpoint`."""
+    def words(self, endpoint: str, replica_id: str, folder: Path, devices: Sequence[str] = ()) -> list[str]:
+        """The command of one worker, which connects to `endpoint` and sees these accelerators.
+
+        None are named where whoever starts the worker gives it some, as the scheduler of a cluster does.
+        """
         variables = {
             "PATH": f"{self.python.parent}:{PATH}",
             "HOME": str(folder),
             "TMPDIR": str(folder),
             "LANG": "C.UTF-8",
         }
+        if devices:
+            variables[VARIABLE] = ",".join(devices)
         options = {
             "--endpoint": endpoint,
             "--replica": replica_id,

@@ -20,6 +20,7 @@ from parsl.utils import RepresentationMixin
 from dlhub_task_manager.executors.base import Capabilities, Executor, Listen
 from dlhub_task_manager.executors.blocks import Blocks, LocalProcesses
 from dlhub_task_manager.executors.command import WorkerCommand
+from dlhub_task_manager.executors.devices import Claim
 from dlhub_task_manager.executors.tray import Tray, clear
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import Unavailable
@@ -38,7 +39,9 @@ class WorkerBlocks(BlockProviderExecutor, RepresentationMixin):
         self.endpoint = endpoint
         self.folder = folder
         self.next_replica = ""
-        """Id of the replica whose block is asked for next."""
+        """Id of the replica whose block is asked for next,"""
+        self.next_devices: tuple[str, ...] = ()
+        """and the accelerators that it gets."""
 
     def submit(
         self, func: Any, resource_specification: dict[str, Any], *args: Any, **kwargs: Any
@@ -56,7 +59,8 @@ class WorkerBlocks(BlockProviderExecutor, RepresentationMixin):
     def _get_launch_command(self, block_id: str) -> str:
         folder = self.folder / self.next_replica
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return shlex.join(self.command.words(self.endpoint, self.next_replica, folder))
+        words = self.command.words(self.endpoint, self.next_replica, folder, self.next_devices)
+        return shlex.join(words)
 
     def shutdown(self) -> None:
         """Nothing runs but the blocks."""
@@ -73,8 +77,12 @@ class ServableExecutor(Executor):
         folder: Path,
         switchboard: Switchboard,
         tray: Path | None = None,
+        claim: Claim | None = None,
     ) -> None:
-        """`tray`: a folder for the files that replicas on this machine leave; None: they leave none."""
+        """`tray`: a folder for the files that replicas on this machine leave; None: they leave none.
+
+        `claim`: the accelerators of this machine that each replica gets.
+        """
         shares_files = tray is not None and isinstance(provider, LocalProcesses)
         self.capabilities = Capabilities(cancels_running=True, loss_noticed_s=2.0, shares_files=shares_files)
         self._folder = folder
@@ -85,6 +93,9 @@ class ServableExecutor(Executor):
         self._blocks = Blocks(self._workers)
         self._block_ids: dict[str, str] = {}
         """By replica."""
+        self._claim = claim
+        self._devices: dict[str, tuple[str, ...]] = {}
+        """By replica; only of those that have some."""
         self._starting = asyncio.Lock()
         self._closed = False
         self._switchboard = switchboard
@@ -93,13 +104,17 @@ class ServableExecutor(Executor):
         replica_id = f"{self._label}-{next(self._numbers)}"
         self._switchboard.expect(replica_id, listen(replica_id))
         try:
+            if self._claim:
+                self._devices[replica_id] = await self._claim.devices.take(self._claim.count)
             async with self._starting:
                 if self._closed:
                     raise Unavailable("the executor has ended")
                 self._workers.next_replica = replica_id
+                self._workers.next_devices = self._devices.get(replica_id, ())
                 self._block_ids[replica_id] = await asyncio.to_thread(self._blocks.launch)
         except BaseException:
             self._switchboard.forget(replica_id)
+            await self._give_back_devices(replica_id)
             raise
         return replica_id
 
@@ -121,8 +136,14 @@ class ServableExecutor(Executor):
         self._switchboard.forget(replica_id)
         if block_id := self._block_ids.pop(replica_id, None):
             await asyncio.to_thread(self._blocks.end, block_id)
+        await self._give_back_devices(replica_id)
         await asyncio.to_thread(clear, self._folder / replica_id)
         return self._folder / replica_id
+
+    async def _give_back_devices(self, replica_id: str) -> None:
+        devices = self._devices.pop(replica_id, ())
+        if devices and self._claim:
+            await self._claim.devices.give_back(devices)
 
     def silence_s(self, replica_id: str) -> float:
         return self._switchboard.silence_s(replica_id)

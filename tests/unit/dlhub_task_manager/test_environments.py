@@ -19,6 +19,7 @@ from dlhub_runtime.blobs import BlobStore
 from dlhub_shim.warm_up import EXAMPLES
 from dlhub_task_manager import environments
 from dlhub_task_manager.environments import Workshop, blocks_folder, prepare_executor, version_folder
+from dlhub_task_manager.executors.devices import Devices
 from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.elsewhere.executor import ElsewhereExecutor
 from dlhub_task_manager.executors.elsewhere.marks import Marks
@@ -55,6 +56,7 @@ def workshop(folder: Path) -> Workshop:
         folder=folder,
         switchboard=SWITCHBOARD,
         yard=Yard(site=SiteFile(name="local"), marks=Marks(folder), folder=folder),
+        devices=Devices(["0", "1"]),
         tasks=nobody,
     )
 
