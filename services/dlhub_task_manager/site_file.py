@@ -37,8 +37,8 @@ class Limits(_Table):
     memory_mb: int | None = Field(default=None, ge=1)
     """Megabytes (10^6 bytes), counted for servables that say what they need. None: the machine's."""
     accelerators: int = Field(default=0, ge=0)
-    """GPUs and the like. A replica whose description asks for some gets its own, by CUDA_VISIBLE_DEVICES; with
-    the executors htex and ipp it sees all of them."""
+    """GPUs and the like. A replica whose description asks for some gets its own, by CUDA_VISIBLE_DEVICES;
+    with the executors htex and ipp it sees all of them."""
 
 
 class Liveness(_Table):
