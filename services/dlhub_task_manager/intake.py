@@ -15,53 +15,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from dlhub_bus import Bus, Delivery, Envelope, Unroutable
-from dlhub_runtime.background import Spawner
-from dlhub_runtime.blobs import BlobStore
-from dlhub_task_manager.left import Left
+from dlhub_bus import Delivery
 from dlhub_task_manager.runs import RunState
+from dlhub_task_manager.sending import Sender
 from dlhub_task_manager.serving import Serving
-from proto_msgs import codec, worker
+from dlhub_task_manager.site import Site
+from proto_msgs import worker
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import DLHubError, Malformed, NotFound, Unavailable, WorkerLost
-from proto_msgs.runs import Outcome, ResultBatch, Run, RunBatch, pack_results, pack_runs, unpack_runs
-from proto_msgs.sites import DeadLetter
+from proto_msgs.runs import Outcome, Run, RunBatch, unpack_runs
 from proto_msgs.tasks import StartRuns
-from proto_msgs.topics import Exchange, Lane, dead_key, reply_key, result_key, run_key, runs_queue
+from proto_msgs.topics import Lane, run_key, runs_queue
 
 logger = logging.getLogger(__name__)
 
 MAX_DELIVERIES = 5
 """A run that was delivered so often without an outcome is a dead letter: it ends task managers."""
-REMEMBERED = 2000
-REMEMBERED_BYTES = 64 * 1024
 RETRY_S = 0.5
-
-
-@dataclass(slots=True)
-class Site:
-    """What the intakes of a site share."""
-
-    name: str
-    bus: Bus
-    blobs: BlobStore
-    inline_bytes: int
-    tasks: Spawner
-    held: dict[str, RunState] = field(default_factory=dict)
-    """Runs at this site that have no published outcome yet, by id."""
-    done: OrderedDict[str, Outcome] = field(default_factory=OrderedDict)
-    """Small outcomes of late, by run id."""
-
-    def remember(self, outcome: Outcome) -> None:
-        if len(outcome.body) <= REMEMBERED_BYTES and not isinstance(outcome, Left):
-            self.done[outcome.run_id] = outcome
-            if len(self.done) > REMEMBERED:
-                self.done.popitem(last=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +57,7 @@ class Intake:
     def __init__(self, serving: Serving, site: Site) -> None:
         self.serving = serving
         self._site = site
+        self._sender = Sender(site)
         self._transport = site.bus.transport
         self._version_id = serving.version.version_id
         self._taken: set[Taken] = set()
@@ -152,7 +126,7 @@ class Intake:
         again = [replace(run, attempts=run.attempts + 1) for run in runs if run.run_id not in self._site.held]
         # Those at work here stay in this delivery's place; they are few, and their outcomes come anyway.
         for run in again:
-            await self._send_back(taken.batch, (run,))
+            await self._sender.back(taken.batch, (run,))
         held = [run for run in runs if run.run_id in self._site.held]
         if held:
             self._admit(taken, tuple(held))
@@ -269,8 +243,8 @@ class Intake:
             outcomes, taken.outcomes = taken.outcomes, []
             dead, taken.dead = taken.dead, []
             for state in dead:
-                await self._publish_dead(taken.batch, state)
-            await self._publish(taken.batch, [await self._by_reference(outcome) for outcome in outcomes])
+                await self._sender.dead_letter(taken.batch, state)
+            await self._sender.outcomes(taken.batch, outcomes)
         taken.flushing = False
         if not taken.open:
             await self._settle(taken)
@@ -280,89 +254,6 @@ class Intake:
             self._taken.discard(taken)
             await taken.delivery.ack()
             self._settled.set()
-
-    async def _by_reference(self, outcome: Outcome) -> Outcome:
-        """The outcome with a large body put into the blob store."""
-        blobs = self._site.blobs
-        try:
-            if isinstance(outcome, Left):
-                blob = await blobs.adopt(outcome.path)
-            elif len(outcome.body) > self._site.inline_bytes:
-                blob = await blobs.put(outcome.body)
-            else:
-                return outcome
-        except Exception as error:  # a full disk, say: it costs this run, not the task manager
-            logger.exception("Output not kept", extra={"action": "stow_failed", "run_id": outcome.run_id})
-            why = worker.failure(Unavailable.code, f"the output could not be kept: {type(error).__name__}")
-            return replace(outcome, ok=False, body=codec.pack(why))
-        return replace(outcome, body=b"", blob=blob)
-
-    async def _publish(self, batch: RunBatch, outcomes: list[Outcome]) -> None:
-        if not outcomes:
-            return
-        durable = batch.lane is Lane.DURABLE
-        results = ResultBatch(
-            site=self._site.name,
-            version_id=batch.version_id,
-            answer_key=batch.answer_key,
-            outcomes=tuple(outcomes),
-        )
-        key = (
-            result_key(self._site.name, outcomes[0].run_id.partition(":")[0])
-            if durable
-            else reply_key(self._site.name, batch.reply_to)
-        )
-        envelope = Envelope(kind="ResultBatch", body=pack_results(results), persistent=durable)
-        if durable:
-            await self._until_taken(Exchange.RESULTS, key, envelope)
-            return
-        try:
-            await self._transport.publish(Exchange.RESULTS, key, envelope)
-        except Unavailable as error:
-            # The gateway that asked is gone, or it has given up on everything when the broker went.
-            logger.debug("Reply lost", extra={"action": "reply_lost", "error": str(error)})
-
-    async def _publish_dead(self, batch: RunBatch, state: RunState) -> None:
-        logger.warning(
-            "Dead letter",
-            extra={"action": "dead_letter", "run_id": state.run.run_id, "why": state.dead_because},
-        )
-        alone = replace(batch, runs=(replace(state.run, attempts=0),))
-        letter = DeadLetter(
-            letter_id=state.run.run_id,
-            version_id=batch.version_id,
-            method=batch.method,
-            answer_key=batch.answer_key,
-            run=pack_runs(alone),
-            site=self._site.name,
-            reason=state.dead_because,
-            at=time.time(),
-        )
-        envelope = Envelope(kind="DeadLetter", body=letter.pack(), persistent=True)
-        await self._until_taken(Exchange.DEAD, dead_key(self._site.name, batch.version_id), envelope)
-
-    async def _send_back(self, batch: RunBatch, runs: tuple[Run, ...]) -> None:
-        """Put runs into the queue again as a message of their own."""
-        durable = batch.lane is Lane.DURABLE
-        envelope = Envelope(
-            kind="RunBatch",
-            body=pack_runs(replace(batch, runs=runs)),
-            deadline=max(run.deadline for run in runs),
-            persistent=durable,
-        )
-        await self._until_taken(Exchange.RUNS, run_key(batch.version_id, batch.lane), envelope)
-
-    async def _until_taken(self, exchange: Exchange, key: str, envelope: Envelope) -> None:
-        """Publish, as often as it takes: what is not with the broker is not done."""
-        while True:
-            try:
-                await self._transport.publish(exchange, key, envelope)
-                return
-            except DLHubError as error:
-                extra = {"action": "publish_retry", "key": key, "error": str(error)}
-                log = logger.error if isinstance(error, Unroutable) else logger.warning
-                log("Not published yet", extra=extra)
-                await asyncio.sleep(RETRY_S)
 
     def pause(self) -> None:
         """Take no more deliveries."""
@@ -386,7 +277,7 @@ class Intake:
                 del taken.open[run.run_id]
                 self._site.held.pop(run.run_id, None)
             if runs:
-                await self._send_back(taken.batch, runs)
+                await self._sender.back(taken.batch, runs)
                 self._schedule_flush(taken)
 
     async def drain(self) -> None:
@@ -394,6 +285,3 @@ class Intake:
         while self._taken:
             self._settled.clear()
             await self._settled.wait()
-
-
-Opener = Callable[[Serving], Awaitable[None]]

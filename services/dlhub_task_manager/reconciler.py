@@ -17,11 +17,12 @@ from dlhub_task_manager.executors.devices import Devices
 from dlhub_task_manager.executors.elsewhere.choice import Yard
 from dlhub_task_manager.executors.elsewhere.marks import Marks
 from dlhub_task_manager.fleet import Ground
-from dlhub_task_manager.intake import Intake, Site
+from dlhub_task_manager.intake import Intake
 from dlhub_task_manager.machine import accelerators, site_room
 from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.settings import Settings
 from dlhub_task_manager.shares import shares
+from dlhub_task_manager.site import Site
 from dlhub_task_manager.site_file import SiteFile
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import DLHubError

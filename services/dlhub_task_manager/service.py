@@ -15,10 +15,10 @@ from dlhub_task_manager.cache import InferenceCache
 from dlhub_task_manager.executors.elsewhere.choice import sweep_forever
 from dlhub_task_manager.fleet import Ground
 from dlhub_task_manager.handlers import get_replica_logs
-from dlhub_task_manager.intake import Site
 from dlhub_task_manager.metrics import figures
 from dlhub_task_manager.reconciler import Reconciler
 from dlhub_task_manager.settings import Settings
+from dlhub_task_manager.site import Site
 from dlhub_task_manager.site_file import SiteFile, read_site_file
 from dlhub_task_manager.switchboard import Switchboard
 from proto_msgs.errors import DLHubError

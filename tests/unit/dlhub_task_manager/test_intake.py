@@ -15,7 +15,8 @@ from unit.dlhub_task_manager.stage import Stage, build_stage
 
 from dlhub_bus import Bus, Delivery, Envelope, MemoryBroker, MemoryTransport
 from dlhub_runtime.blobs import BlobStore
-from dlhub_task_manager.intake import MAX_DELIVERIES, Intake, Site
+from dlhub_task_manager.intake import MAX_DELIVERIES, Intake
+from dlhub_task_manager.site import Site
 from proto_msgs import codec
 from proto_msgs.blobs import BlobRef
 from proto_msgs.runs import Outcome, Run, RunBatch, pack_runs, unpack_results

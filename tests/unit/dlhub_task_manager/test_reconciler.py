@@ -16,11 +16,11 @@ from dlhub_bus import Bus, Envelope, MemoryBroker, MemoryTransport
 from dlhub_runtime.blobs import BlobStore
 from dlhub_task_manager import reconciler as module
 from dlhub_task_manager.fleet import Ground
-from dlhub_task_manager.intake import Site
 from dlhub_task_manager.reconciler import Reconciler
 from dlhub_task_manager.replica import ReplicaState
 from dlhub_task_manager.serving import Serving
 from dlhub_task_manager.settings import Settings
+from dlhub_task_manager.site import Site
 from dlhub_task_manager.site_file import Limits, SiteFile
 from proto_msgs.description import Resources
 from proto_msgs.errors import BuildFailed
