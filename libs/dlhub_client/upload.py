@@ -21,6 +21,7 @@ import aiohttp
 
 from dlhub_build.packing import pack_directory
 from dlhub_client.describe import ModelDescription
+from dlhub_client.describe.contradictions import check_folder
 from dlhub_client.errors import Malformed
 from dlhub_client.models import OnProgress, Progress
 
@@ -77,6 +78,8 @@ async def prepared(model: Publishable, on_progress: OnProgress | None) -> AsyncI
 def _pack(model: Publishable, scratch: Path) -> Upload:
     folder = _staged(model, scratch / "files")
     document = read_description(folder)
+    if not isinstance(model, ModelDescription):  # one that was written has been checked
+        check_folder(document, folder)
     archive = pack_directory(folder, scratch / "archive.tar.gz", include=_included(folder, document))
     return Upload(metadata=json.dumps(document).encode(), archive=archive)
 

@@ -31,7 +31,7 @@ def from_shape(shape: ShapeArgument, dtype: str | None) -> ArgumentBlock:
         properties = {name: from_shape(one, dtype) for name, one in shape.items()}
         return argument("dict", properties=properties)
     kind = item_type_of(dtype)
-    return {**argument("ndarray", item_type=kind, dtype=dtype or "float32"), "shape": list(shape)}
+    return argument("ndarray", item_type=kind, dtype=dtype or "float32", shape=shape)
 
 
 def reconciled(
@@ -79,9 +79,10 @@ def _by_name(
 
 def _one(given: ArgumentBlock, known: Tensor, side: str, source: str, sure: bool) -> ArgumentBlock:
     block = tensor_block(known)
-    if not sure:
+    # The fields of one type are not those of another.
+    if not sure or (known.block is not None and given.get("type", block["type"]) != block["type"]):
         return {**_head(block), **given}
-    if known.block is None and known.dtype is not None:
+    if known.block is None:
         _check(given, known, block, side, source)
     merged = {**block, **given}
     if "item_type" in given and "dtype" not in given and not _is_same_kind(given, known):
@@ -99,6 +100,17 @@ def _is_same_kind(given: ArgumentBlock, known: Tensor) -> bool:
 
 
 def _check(given: ArgumentBlock, known: Tensor, block: ArgumentBlock, side: str, source: str) -> None:
+    if known.dtype is not None:
+        _check_elements(given, known, block, side, source)
+    if given.get("shape") is not None and not _fits(given["shape"], known.shape):
+        raise _contradiction(
+            side, source, f"shape {_text(given['shape'])}", f"shape {_text(known.shape)}", known.name
+        )
+
+
+def _check_elements(
+    given: ArgumentBlock, known: Tensor, block: ArgumentBlock, side: str, source: str
+) -> None:
     kind = given.get("type", "ndarray")
     if kind != "ndarray" and not (known.shape == () and kind in ("number", item_type_of(known.dtype))):
         raise _contradiction(side, source, f"type {kind!r}", f"an ndarray of {known.dtype}", known.name)
@@ -108,10 +120,6 @@ def _check(given: ArgumentBlock, known: Tensor, block: ArgumentBlock, side: str,
     named = item if isinstance(item, str) else (item or {}).get("type")
     if named not in (None, "number") and named != item_type_of(known.dtype):
         raise _contradiction(side, source, f"items of type {named}", f"{known.dtype}", known.name)
-    if given.get("shape") is not None and not _fits(given["shape"], known.shape):
-        raise _contradiction(
-            side, source, f"shape {_text(given['shape'])}", f"shape {_text(known.shape)}", known.name
-        )
 
 
 def _fits(given: Sequence[Any], known: Sequence[Any] | None) -> bool:

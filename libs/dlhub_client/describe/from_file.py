@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import metadata as packages
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
 
 from dlhub_client.describe.arguments import ArgumentBlock
 from dlhub_client.describe.declared import block_of, is_joinable, reconciled
@@ -66,6 +66,18 @@ class FileDescription(ModelDescription):
         """What the file does not tell, and which argument gives it."""
         return self.facts.missing
 
+    def _declare(self, method: str, side: str, block: Mapping[str, Any]) -> Self:
+        """With the file's facts where the declaration is silent. Raises DescribeError for a contradiction."""
+        signature = named_signatures(self.facts).get(method)
+        if signature is None:
+            return super()._declare(method, side, block)
+        if side == "output":
+            signature = replace(signature, outputs=_renamed(signature.outputs, dict(block)))
+        super()._declare(method, side, _declared(dict(block), signature, side, self.facts))
+        whole = self._method(method)
+        whole["method_details"] = {**whole["method_details"], **_order(signature, whole)}
+        return self
+
     @property
     def suspicious(self) -> tuple[str, ...]:
         """Names in the file that could run other code, open files or reach the network."""
@@ -77,7 +89,7 @@ def describe_facts(facts: ModelFacts, common: Common) -> FileDescription:
     unknown = sorted(set(common) - set(Common.__annotations__))
     if unknown:
         raise TypeError(f"{facts.helper}() got an unexpected keyword argument {unknown[0]!r}")
-    methods = {name: _method(one, facts, common) for name, one in _named_signatures(facts).items()}
+    methods = {name: _method(one, facts, common) for name, one in named_signatures(facts).items()}
     description = FileDescription(cast("ServableType", facts.kind), methods)
     description.facts = facts
     _say_what_it_is(description, facts)
@@ -116,7 +128,7 @@ def _warn(facts: ModelFacts) -> None:
 # --- methods ---
 
 
-def _named_signatures(facts: ModelFacts) -> dict[str, Signature]:
+def named_signatures(facts: ModelFacts) -> dict[str, Signature]:
     """Signatures by the name of their method; the first is `run` where none is called so."""
     found: dict[str, Signature] = {}
     for signature in facts.signatures:
@@ -129,7 +141,7 @@ def _named_signatures(facts: ModelFacts) -> dict[str, Signature]:
 
 
 def _method(signature: Signature, facts: ModelFacts, common: Common) -> dict[str, Any]:
-    is_run = signature is _named_signatures(facts)["run"]
+    is_run = signature is named_signatures(facts)["run"]
     if is_run and (named := common.get("outputs")) is not None:
         signature = replace(signature, outputs=_renamed(signature.outputs, named))
     inputs = _declared(common.get("inputs") if is_run else None, signature, "input", facts)

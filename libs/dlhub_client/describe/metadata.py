@@ -127,6 +127,8 @@ class ModelDescription(Sources, Methods):
     def write(self, directory: str | Path, *, link: bool = False) -> Path:
         """Put dlhub.json and the files into a folder, made if need be; it can be published as it is.
 
+        Raises DescribeError where the description contradicts the model's file.
+
         link: share the files' bytes where the file system can; for a folder that nobody writes to.
         """
         folder = Path(directory)
@@ -143,8 +145,9 @@ class ModelDescription(Sources, Methods):
                 target.write_bytes(source)
             else:
                 _copy(source, target, link=link)
-        document = json.dumps(self.to_dict(), indent=2)
-        (folder / metadata_documents.NAME).write_text(f"{document}\n", encoding="utf-8")
+        document = self.to_dict()
+        metadata_documents.check_model(document, folder)
+        (folder / metadata_documents.NAME).write_text(f"{json.dumps(document, indent=2)}\n", encoding="utf-8")
         return folder
 
 

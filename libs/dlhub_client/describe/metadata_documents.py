@@ -34,6 +34,13 @@ def current_form(document: Mapping[str, Any], what: str = NAME) -> dict[str, Any
     return dict(made)
 
 
+def check_model(document: Mapping[str, Any], folder: Path) -> None:
+    """Raises DescribeError where the description contradicts the model's file."""
+    from dlhub_client.describe.contradictions import check_folder  # which reads what descriptions are made of
+
+    check_folder(document, folder)
+
+
 def fill(state: State, document: Mapping[str, Any], folder: Path | None) -> None:
     """Put a valid document into a description. Raises Malformed for a file that is not in the folder."""
     hub = document["dlhub"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from dlhub_client.describe.arguments import amended
+from dlhub_client.describe.defaults import forms, types_needed
 from dlhub_client.describe.metadata_state import State, pointer
 from dlhub_client.errors import Malformed
 
@@ -29,6 +31,50 @@ class Methods(State):
     def set_outputs(self, block: Mapping[str, Any], method: str = "run") -> Self:
         """Declare the output: `describe.argument(...)`."""
         return self._declare(method, "output", block)
+
+    def amend_input(self, name: str | None = None, *, method: str = "run", **fields: Any) -> Self:
+        """Add to what is declared of the input: units="GPa", minimum=0, ..., the fields of `argument`.
+
+        name: which one, of several that have names. None as a value takes a field out.
+        """
+        return self._amend(method, "input", name, fields)
+
+    def amend_output(self, name: str | None = None, *, method: str = "run", **fields: Any) -> Self:
+        """Add to what is declared of the output, as `amend_input` does."""
+        return self._amend(method, "output", name, fields)
+
+    def set_parameter(
+        self, name: str, default: Any, block: Mapping[str, Any] | None = None, method: str = "run"
+    ) -> Self:
+        """A keyword argument that a caller may give: its default, and its type, `describe.argument(...)`.
+
+        Without a type it may be anything; datetimes, timedeltas and complex numbers have theirs.
+        """
+        declared = self._method(method)
+        declared["parameters"] = {**declared.get("parameters", {}), **forms({name: default})}
+        types = {key: one for key, one in declared.pop("parameter_types", {}).items() if key != name}
+        types |= types_needed({name: default}) if block is None else {name: dict(block)}
+        if types:
+            declared["parameter_types"] = types
+        self._own(pointer("servable", "methods", method, "parameters"))
+        return self
+
+    def _amend(self, method: str, side: str, name: str | None, fields: Mapping[str, Any]) -> Self:
+        whole = self._method(method)[side]
+        if name is None:
+            return self._declare(method, side, amended(whole, fields))
+        if name in (whole.get("properties") or {}):
+            parts = whole["properties"]
+            return self._declare(
+                method, side, {**whole, "properties": {**parts, name: amended(parts[name], fields)}}
+            )
+        elements = whole.get("element_types") or []
+        names = [element.get("name") for element in elements]
+        if name not in names:
+            known = ", ".join(str(one) for one in (whole.get("properties") or names) if one) or "no names"
+            raise Malformed(f"The {side} of {method} has nothing called {name!r}; it has: {known}.")
+        changed = [amended(one, fields) if one.get("name") == name else one for one in elements]
+        return self._declare(method, side, {**whole, "element_types": changed})
 
     def _declare(self, method: str, side: str, block: Mapping[str, Any]) -> Self:
         self._method(method)[side] = dict(block)
