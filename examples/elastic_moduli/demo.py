@@ -1,9 +1,10 @@
 """Real models through a real hub, from start to table: `python -m examples.elastic_moduli.demo`.
 
 Starts a hub on this machine, publishes a featuriser and ten models of elastic moduli, runs all of them on the
-validation rows, forms the ensemble of each target's top three, prints errors and times, writes the
-comparison as elastic_moduli.png, and stops the hub. Exit status 0 means: every prediction came back and
-equals the model called directly, and the random forests are as good as they should be.
+validation rows, forms the ensemble of each target's top three, publishes featuriser, five models and their
+mean as one servable and runs that on the formulas, prints errors and times, writes the comparison as
+elastic_moduli.png, and stops the hub. Exit status 0 means: every prediction came back and equals the model
+called directly, and the random forests are as good as they should be.
 """
 
 from __future__ import annotations

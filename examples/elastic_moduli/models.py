@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +175,7 @@ def _assemble(job: _Job, fitted: Mapping[_Job, _Fitted], rows: int) -> Trained |
     return Trained(job.target, job.recipe, final.estimator, sum(error_sums) / rows, final.fit_s)
 
 
-def top_three(trained: list[Trained], target: Target) -> list[Trained]:
+def top_three(trained: Sequence[Trained], target: Target) -> list[Trained]:
     """The members of a target's ensemble: the three with the smallest cross-validated error."""
     return sorted((model for model in trained if model.target == target), key=lambda m: m.cv_mae)[:3]
 

@@ -1,6 +1,6 @@
 """The comparison as a picture, after Figure 5 of the DLHub paper.
 
-Per modulus: the models' errors, and predicted over computed values for linear regression and the ensemble.
+Per modulus: the models' errors, and predicted over computed values for linear regression and both means.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MultipleLocator
 
 from examples.elastic_moduli.dataset import TARGETS
-from examples.elastic_moduli.results import ENSEMBLE, LINEAR, Scored, in_order
+from examples.elastic_moduli.results import ENSEMBLE, LINEAR, PIPELINE, Scored, in_order
 
 # Of Okabe and Ito's palette, which survives the common kinds of colour blindness.
 _COLOURS = {
@@ -25,6 +25,7 @@ _COLOURS = {
     "Extra trees": "#E69F00",
     "Gradient boosting": "#CC79A7",
     ENSEMBLE: "#0072B2",
+    PIPELINE: "#D55E00",
 }
 _INK = "#333333"
 
@@ -32,15 +33,15 @@ _INK = "#333333"
 def draw(scored: Sequence[Scored], path: Path) -> None:
     """Write the figure as a PNG."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.02, hspace=0.04)
-    figure = Figure(figsize=(11.5, 7.4), layout=layout)
-    grid = figure.subplots(2, 3, width_ratios=(1.25, 1, 1))
+    figure = Figure(figsize=(14.4, 7.2), layout=layout)
+    grid = figure.subplots(2, 4, width_ratios=(1.2, 1, 1, 1))
     for axes, target in zip(grid, TARGETS, strict=True):
         models = [model for model in in_order(scored) if model.target == target]
-        shown = [next(m for m in models if m.title == title) for title in (LINEAR, ENSEMBLE)]
+        shown = [next(m for m in models if m.title == title) for title in (LINEAR, PIPELINE, ENSEMBLE)]
         _errors(axes[0], models)
         for panel, model in zip(axes[1:], shown, strict=True):
             _parity(panel, model, _range_of(shown))
-    for letter, axes in zip("abcdef", grid.flat, strict=True):
+    for letter, axes in zip("abcdefgh", grid.flat, strict=True):
         axes.set_title(letter, loc="left", fontsize=12, fontweight="bold")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
@@ -69,6 +70,8 @@ def _errors(axes: Axes, models: Sequence[Scored]) -> None:
 def _label(model: Scored) -> str:
     if model.title == ENSEMBLE:
         return "Mean of the\nthree marked *"
+    if model.title == PIPELINE:
+        return "Mean of all five\n(pipeline)"
     return f"{model.title} *" if model.in_ensemble else model.title
 
 

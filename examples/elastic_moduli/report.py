@@ -19,6 +19,8 @@ def table(scored: Sequence[Scored], caption: str) -> Table:
         caption=caption,
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
     )
     result.add_column("\nModulus")
     result.add_column("\nModel", no_wrap=True)
@@ -43,4 +45,5 @@ def _times(times: Times | None) -> list[str]:
     if times is None:
         return [""] * 4
     model_ms = "" if times.model_s is None else f"{1000 * times.model_s:.0f}"
-    return [f"{times.fit_s:.1f}", f"{times.publish_s:.1f}", f"{times.run_s:.2f}", model_ms]
+    fit_s = "" if times.fit_s is None else f"{times.fit_s:.1f}"
+    return [fit_s, f"{times.publish_s:.1f}", f"{times.run_s:.2f}", model_ms]

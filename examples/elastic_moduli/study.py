@@ -1,4 +1,4 @@
-"""The study, step by step: featurise, train, publish, run, compare.
+"""The study, step by step: featurise, train, publish, run, combine, compare.
 
 The steps are functions of a Study (a hub, how much work, where to report), in the order in which `conduct`
 calls them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from examples.elastic_moduli.dataset import TARGETS, Matrix, Part, Rows, Target,
 from examples.elastic_moduli.featuriser.featurise import featurise
 from examples.elastic_moduli.hub import Hub, Published
 from examples.elastic_moduli.models import Trained
-from examples.elastic_moduli.results import Scored, Times, ensemble_of
+from examples.elastic_moduli.results import ENSEMBLE, PIPELINE, Scored, Times, mean_of
 from examples.shared.checks import Check, agreement, largest_difference
 from examples.shared.progress import Stage, stage
 
@@ -44,29 +44,44 @@ class Study:
         return {target: load(target, part, at_most) for target in TARGETS}
 
 
+@dataclass(frozen=True)
+class Case:
+    """What is run for one target."""
+
+    target: Target
+    held_out: Rows
+    features: Matrix  #: of the validation rows, from the hub
+    featuriser: str  #: owner/name@version
+    models: Sequence[Trained]
+    published: Mapping[str, Published]  #: by the model's name
+
+
 def quick(hub: Hub, console: Console) -> Study:
     """A study that tries the hub, not the models."""
     return Study(hub, console, trees=10, train_rows=300, val_rows=60)
 
 
 def conduct(study: Study) -> tuple[list[Scored], list[Check]]:
-    """All models and both ensembles on the validation rows, and what was checked on the way."""
+    """All models and their means on the validation rows, and what was checked on the way."""
     held_out = study.rows("val")
-    features, checks = featurise_through_hub(study, held_out)
+    featuriser, features, checks = featurise_through_hub(study, held_out)
     trained = train(study)
     published = publish(study, trained)
-    scored = run(study, trained, published, features, held_out)
+    scored: list[Scored] = []
+    for target in TARGETS:
+        own = [model for model in trained if model.target == target]
+        scored += run(study, Case(target, held_out[target], features[target], featuriser, own, published))
     checks += [agreement(f"{m.target} modulus, {m.title.lower()}", m.difference) for m in scored]
     model = next(model for model in trained if model.name == _ROW_BY_ROW)
     checks.append(map_rows(study, model, published[model.name], features[model.target]))
-    ensembles = [ensemble_of([m for m in scored if m.target == t and m.in_ensemble]) for t in TARGETS]
+    ensembles = [mean_of(ENSEMBLE, [m for m in scored if m.target == t and m.in_ensemble]) for t in TARGETS]
     return scored + ensembles, checks
 
 
 def featurise_through_hub(
     study: Study, held_out: Mapping[Target, Rows]
-) -> tuple[dict[Target, Matrix], list[Check]]:
-    """Publish the featuriser and let it make the features of the validation rows."""
+) -> tuple[str, dict[Target, Matrix], list[Check]]:
+    """Publish the featuriser, let it make the features of the validation rows; its version comes first."""
     features: dict[Target, Matrix] = {}
     checks = []
     with stage(study.console, "Features through the hub", 1 + len(held_out)) as bar:
@@ -81,7 +96,7 @@ def featurise_through_hub(
             features[target] = np.asarray(answer.output, dtype=np.float64)
             shape = " x ".join(map(str, features[target].shape))
             bar.done(f"{target} rows: {shape} features in {answer.run_s:.2f} s")
-    return features, checks
+    return version.servable, features, checks
 
 
 def train(study: Study) -> list[Trained]:
@@ -126,34 +141,48 @@ def _publish_one(study: Study, model: Trained, folder: Path, bar: Stage) -> tupl
     return version, path.stat().st_size / 1e6
 
 
-def run(
-    study: Study,
-    trained: Sequence[Trained],
-    published: Mapping[str, Published],
-    features: Mapping[Target, Matrix],
-    held_out: Mapping[Target, Rows],
-) -> list[Scored]:
-    """Run every model on all validation rows of its target at once."""
-    chosen = {member.name for target in TARGETS for member in models.top_three(list(trained), target)}
-    scored = []
-    with stage(study.console, "Running", len(trained)) as bar:
-        for model in trained:
-            bar.doing(model.name)
-            version, inputs = published[model.name], features[model.target]
-            answer = study.hub.run(version.servable, inputs)
-            result = Scored(
-                target=model.target,
-                title=model.recipe.title,
-                measured=held_out[model.target].moduli,
-                predicted=np.asarray(answer.output, dtype=np.float64),
-                direct=model.estimator.predict(inputs),
-                cv_mae=model.cv_mae,
-                times=Times(model.fit_s, version.publish_s, answer.run_s, answer.model_s),
-                in_ensemble=model.name in chosen,
-            )
-            scored.append(result)
-            bar.done(f"{model.name}: {len(inputs)} rows in {answer.run_s:.2f} s, error {result.mae:.1f} GPa")
-    return scored
+def run(study: Study, case: Case) -> list[Scored]:
+    """Run every model of a target on all its validation rows, then all of them as one servable."""
+    with stage(study.console, f"Running: {case.target} modulus", len(case.models) + 1) as bar:
+        scored = [_run_one(study, case, model, bar) for model in case.models]
+        return [*scored, _run_pipeline(study, case, mean_of(PIPELINE, scored), bar)]
+
+
+def _run_one(study: Study, case: Case, model: Trained, bar: Stage) -> Scored:
+    bar.doing(model.name)
+    version = case.published[model.name]
+    answer = study.hub.run(version.servable, case.features)
+    result = Scored(
+        target=case.target,
+        title=model.recipe.title,
+        measured=case.held_out.moduli,
+        predicted=np.asarray(answer.output, dtype=np.float64),
+        direct=model.estimator.predict(case.features),
+        cv_mae=model.cv_mae,
+        times=Times(model.fit_s, version.publish_s, answer.run_s, answer.model_s),
+        in_ensemble=model in models.top_three(case.models, case.target),
+    )
+    rows = len(case.held_out.formulas)
+    bar.done(f"{model.name}: {rows} rows in {answer.run_s:.2f} s, error {result.mae:.1f} GPa")
+    return result
+
+
+def _run_pipeline(study: Study, case: Case, expected: Scored, bar: Stage) -> Scored:
+    """Publish one servable that goes from formulas to the mean of the models; run it on the formulas.
+
+    Now, while the models' replicas are awake: a small site has no room for those of all targets.
+    """
+    name = f"{case.target}-modulus-mean"
+    bar.doing(name)
+    title = f"{case.target.capitalize()} modulus from composition: mean of five models"
+    members = [case.published[model.name].servable for model in case.models]
+    version = study.hub.publish_pipeline(name, title, case.featuriser, members)
+    answer = study.hub.run(version.servable, case.held_out.formulas)
+    times = Times(None, version.publish_s, answer.run_s, answer.model_s)
+    result = replace(expected, predicted=np.asarray(answer.output, dtype=np.float64), times=times)
+    formulas = len(case.held_out.formulas)
+    bar.done(f"{name}: {formulas} formulas in {answer.run_s:.2f} s, error {result.mae:.1f} GPa")
+    return result
 
 
 def map_rows(study: Study, model: Trained, version: Published, features: Matrix) -> Check:

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 
+from dlhub_client.describe import ModelDescription
 from dlhub_client.models import Progress, Published
 from examples.elastic_moduli.featuriser.featurise import featurise
 from proto_msgs.errors import NotFound
@@ -25,8 +26,21 @@ class FakeClient:
         self.offset = 0.0  #: added to every estimator's output, to be caught
 
     def publish_servable(self, model: Any, *, on_progress: Callable[[Progress], None] | None) -> Any:
+        if isinstance(model, ModelDescription):
+            return self._publish_pipeline(model.to_dict())
         assert (Path(model) / "dlhub.json").is_file()
         return self._add("elastic-features", featurise, {"folder": Path(model)})
+
+    def _publish_pipeline(self, document: dict[str, Any]) -> Any:
+        """One servable, then the mean of several."""
+        first, fan_out = document["servable"]["steps"]
+        assert fan_out["combine"] == "mean"
+
+        def run(inputs: Any) -> Any:
+            features = self.functions[first["servable"]](inputs)
+            return np.mean([self.functions[name](features) for name in fan_out["servable"]], axis=0)
+
+        return self._add(document["dlhub"]["name"], run, {"document": document})
 
     def easy_publish(
         self,
@@ -53,7 +67,8 @@ class FakeClient:
             name=f"me/{name}", version=1, version_id="v", build_id="b", url="http://hub.example", created=True
         )
 
-    def run(self, name: str, inputs: Any, *, debug: bool, timeout_s: float | None) -> Any:
+    def run(self, name: str, inputs: Any, *, debug: bool, timeout_s: float | None, fresh: bool) -> Any:
+        assert debug and fresh
         if name not in self.functions:
             raise NotFound(f"there is no servable {name}")
         return self.functions[name](inputs), {"timings_ms": {"run": 1.5}}

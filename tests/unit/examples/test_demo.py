@@ -73,7 +73,7 @@ def test_the_demo_from_start_to_stop(
     assert [token, down] == [f"token --home {home[1]}", f"down --home {home[1]}"]
     assert not Path(home[1]).exists()
     assert connected == [(f"http://127.0.0.1:{up.split()[-1]}", "secret-token")]
-    assert len(client.published) == 11
+    assert len(client.published) == 13
 
 
 def test_a_published_estimator_is_described(
@@ -85,13 +85,24 @@ def test_a_published_estimator_is_described(
     assert (forest["n_input_columns"], forest["serialization_method"]) == (224, "joblib")
 
 
+def test_the_mean_of_five_is_one_servable_of_exact_versions(
+    client: Any, connected: object, dlhub_calls: Calls, tmp_path: Path
+) -> None:
+    demo.main(["--quick", "--output", str(tmp_path)])
+    document = next(facts["document"] for facts in client.published if facts["name"] == "shear-modulus-mean")
+    first, models = document["servable"]["steps"]
+    assert (first["servable"], document["dlhub"]["visible_to"]) == ("me/elastic-features@1", ["public"])
+    assert len(models["servable"]) == 5
+    assert all(re.fullmatch(r"me/shear-modulus-[a-z-]+@1", name) for name in models["servable"])
+
+
 def test_a_prediction_that_differs_fails_the_demo(
     client: Any, connected: object, dlhub_calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.offset = 1e-5
     assert demo.main(["--quick", "--output", str(tmp_path)]) == 1
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("✗")]
-    assert len(failed) == 11
+    assert len(failed) == 13
 
 
 def test_progress_and_total_time_are_printed(

@@ -13,7 +13,7 @@ from rich.console import Console
 from examples.elastic_moduli import plot, report
 from examples.elastic_moduli.dataset import TARGETS, Target
 from examples.elastic_moduli.models import RECIPES
-from examples.elastic_moduli.results import Scored, Times, ensemble_of, in_order, quality
+from examples.elastic_moduli.results import ENSEMBLE, PIPELINE, Scored, Times, in_order, mean_of, quality
 from examples.shared.checks import agreement, largest_difference, print_checks
 
 MEASURED = np.array([10.0, 20.0, 30.0])
@@ -31,7 +31,12 @@ def study() -> list[Scored]:
     models = [
         scored(t, title, error, in_ensemble=error < 15) for t in TARGETS for title, error in errors.items()
     ]
-    return models + [ensemble_of([m for m in models if m.target == t and m.in_ensemble]) for t in TARGETS]
+    of_all = [mean_of(PIPELINE, [m for m in models if m.target == t]) for t in TARGETS]
+    return (
+        models
+        + of_all
+        + [mean_of(ENSEMBLE, [m for m in models if m.target == t and m.in_ensemble]) for t in TARGETS]
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,9 @@ def test_error_and_r_squared() -> None:
 
 
 def test_an_ensemble_is_the_mean_of_its_members() -> None:
-    ensemble = ensemble_of([scored("bulk", "a", 3.0), scored("bulk", "b", -1.0), scored("bulk", "c", 1.0)])
+    members = [scored("bulk", "a", 3.0), scored("bulk", "b", -1.0), scored("bulk", "c", 1.0)]
+    ensemble = mean_of(ENSEMBLE, members)
+    assert ensemble.title == ENSEMBLE
     assert ensemble.predicted == pytest.approx(MEASURED + 1.0)
     assert ensemble.mae == pytest.approx(1.0)
 
@@ -92,6 +99,7 @@ def test_the_table_fits_eighty_columns(study: list[Scored]) -> None:
     assert "…" not in text
     assert "Gradient boosting *" in text
     assert "Ensemble of three" in text
+    assert "Mean of all five (pipeline)" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -104,4 +112,4 @@ def test_checks_are_printed_with_their_outcome() -> None:
 def test_the_picture_is_written(study: list[Scored], tmp_path: Path) -> None:
     plot.draw(study, tmp_path / "figure.png")
     height, width, _ = imread(tmp_path / "figure.png").shape
-    assert (width, height) == (2300, 1480)
+    assert (width, height) == (2880, 1440)
