@@ -69,9 +69,10 @@ def _file_from_json(declared: Argument) -> Check:
         if not isinstance(value, str):
             return file(value, path)
         try:
-            return base64.b64decode(value, validate=True)
+            content = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as error:
             raise mismatch(path, FILE_FORMS.replace("bytes", "base64 text"), value) from error
+        return file(content, path)
 
     return check
 

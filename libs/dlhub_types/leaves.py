@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dlhub_types.arrays import array_from_value
+from dlhub_types.file_kinds import HEAD_BYTES, complaint, refusal
 from dlhub_types.mismatch import mismatch
 from proto_msgs.description import Argument
+from proto_msgs.errors import InputMismatch
 
 Check = Callable[[Any, str], Any]
 """Takes a value and its path; gives the value that the model shall get, or raises InputMismatch."""
@@ -90,12 +92,29 @@ def is_reference(value: Any) -> bool:
 
 
 def file_of(declared: Argument) -> Check:
+    allowed = declared.file_types
+
     def check(value: Any, path: str) -> Any:
-        if isinstance(value, bytes) or is_reference(value):
+        if isinstance(value, bytes):
+            check_content(value[:HEAD_BYTES], allowed, path)
+            return value
+        if is_reference(value):  # its content is not here yet
             return value
         raise mismatch(path, FILE_FORMS, value)
 
     return check
+
+
+def check_content(head: bytes, allowed: tuple[str, ...] | None, path: str) -> None:
+    """Raises InputMismatch for a file whose first bytes tell that it is of none of the declared types."""
+    if allowed and (came := complaint(head, allowed)):
+        raise wrong_file(came, allowed, path)
+
+
+def wrong_file(came: str, allowed: tuple[str, ...], path: str) -> InputMismatch:
+    """The error for a file of a type that is not declared."""
+    details = {"path": path, "came": came, "allowed": list(allowed)}
+    return InputMismatch(f"{path}: {refusal(came, allowed)}", details=details)
 
 
 VALUE_LEAVES: Mapping[str, Compile] = {

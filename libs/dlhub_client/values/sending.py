@@ -11,6 +11,8 @@ from dlhub_client.errors import InputMismatch
 from dlhub_client.values.arrays import as_array, content_of, of_tensor
 from dlhub_client.values.kinds import is_plain, kind_of
 from dlhub_types import media, npy, picture_files, pictures
+from dlhub_types.file_kinds import HEAD_BYTES
+from dlhub_types.leaves import check_content
 from proto_msgs.arguments import Argument
 
 STREAMED_BYTES = 8 * 1024 * 1024
@@ -52,7 +54,7 @@ def converted(value: Any, declared: Argument, path: str = "inputs") -> Any:
 def _file(value: Any, declared: Argument, path: str) -> Any:
     kind = kind_of(value)
     if kind == "path":
-        return _on_disk(Path(value).expanduser(), path)
+        return _on_disk(Path(value).expanduser(), declared, path)
     if kind == "file":
         return content_of(value, path)
     if kind in ("picture", "tensor", "array-like") or type(value).__name__ == "ndarray":
@@ -62,9 +64,12 @@ def _file(value: Any, declared: Argument, path: str) -> Any:
     return value
 
 
-def _on_disk(file: Path, path: str) -> Any:
+def _on_disk(file: Path, declared: Argument, path: str) -> Any:
     try:
         large = file.stat().st_size > STREAMED_BYTES and file.is_file()
+        if large:  # that it is of another type is better known before it is uploaded
+            with file.open("rb") as content:
+                check_content(content.read(HEAD_BYTES), declared.file_types, path)
     except OSError as error:
         raise InputMismatch(f"{path}: {file} cannot be read: {error.strerror}") from error
     return LargeFile(file) if large else content_of(file, path)

@@ -11,11 +11,17 @@ from yarl import URL
 from dlhub_gateway.files.addresses import Guard, Network
 from dlhub_gateway.files.references import Reference
 from dlhub_runtime.blobs import BlobStore
+from dlhub_types.file_kinds import BYTES, HEAD_BYTES, complaint, covers, kind_of, named
+from dlhub_types.leaves import wrong_file
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import DeadlineExceeded, InputMismatch, Malformed, TooLarge
 
 AT_ONCE = 16
 CHUNK_BYTES = 256 * 1024
+_SAYS_NOTHING = frozenset(
+    (BYTES, "text/plain", "application/unknown", "application/x-download", "application/force-download")
+)
+"""What servers say of files whose type they do not know."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
@@ -93,15 +99,35 @@ class Fetcher:
         most = self._limits.max_bytes
         if (response.content_length or 0) > most:
             raise _too_large(wanted, most)
+        said = _said_type(response)
         try:
             async with self._store.writer(max_bytes=most, expected_sha256=wanted.sha256) as writer:
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    if said is not None:
+                        _check_type(wanted, said, chunk)
+                        said = None
                     await writer.write(chunk)
         except TooLarge as error:
             raise _too_large(wanted, most) from error
         except Malformed as error:
             raise _failed(wanted, f"is not the file that was meant: {error.message}") from error
         return writer.blob
+
+
+def _said_type(response: aiohttp.ClientResponse) -> str | None:
+    """The media type that the answer has by its header; None where that says nothing about the file."""
+    kind = named(response.headers.get("Content-Type"))
+    return None if kind in _SAYS_NOTHING else kind
+
+
+def _check_type(wanted: Reference, said: str, start: bytes) -> None:
+    """Raises InputMismatch for an answer that is said to be something else, unless its bytes know better."""
+    allowed, head = wanted.file_types, start[:HEAD_BYTES]
+    if not allowed or covers(allowed, said):
+        return
+    if kind_of(head) != BYTES and complaint(head, allowed) is None:
+        return
+    raise wrong_file(f"an answer of type {said} from {_shown(wanted.url)}", allowed, wanted.path)
 
 
 def _checked(wanted: Reference, text: str, base: URL | None = None) -> URL:

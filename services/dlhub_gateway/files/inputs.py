@@ -12,6 +12,8 @@ from dlhub_gateway.files.references import Reference, references_in, replaced
 from dlhub_gateway.methods import CompiledMethod
 from dlhub_gateway.parcels import Kept, Payload
 from dlhub_runtime.blobs import BlobStore
+from dlhub_types.file_kinds import HEAD_BYTES
+from dlhub_types.leaves import check_content
 from proto_msgs.arguments import Argument
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import InputMismatch, NotFound, TooLarge
@@ -47,6 +49,13 @@ class FileInputs:
         return [task.result() for task in tasks]
 
     async def _find(self, wanted: Reference, within_s: float) -> BlobRef:
+        found = await self._any(wanted, within_s)
+        if wanted.file_types:
+            head = b"".join([part async for part in self._store.stream(found.sha256, 0, HEAD_BYTES)])
+            check_content(head, wanted.file_types, wanted.path)
+        return found
+
+    async def _any(self, wanted: Reference, within_s: float) -> BlobRef:
         if wanted.sha256 is not None:
             size_bytes = await self._store.size(wanted.sha256)
             if size_bytes is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proto_msgs.arguments import Argument
 from proto_msgs.errors import InputMismatch
 
-Give = Callable[[dict[str, Any], str], Any]
+Give = Callable[[dict[str, Any], Argument, str], Any]
+"""Takes a reference, how the file is declared, and where it stands."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
@@ -31,6 +32,8 @@ class Reference:
     """Of its content; with an address it is checked."""
     headers: dict[str, str] = field(default_factory=dict)
     """For whoever answers at the address."""
+    file_types: tuple[str, ...] | None = None
+    """Media types that the file may have; None: any."""
 
 
 def takes_files(declared: Argument) -> bool:
@@ -43,7 +46,7 @@ def replaced(value: Any, declared: Argument, path: str, give: Give) -> Any:
     """A checked input with whatever `give` gives in the places of references, in a fixed order."""
     match declared.type:
         case "file" if isinstance(value, dict):
-            return give(value, path)
+            return give(value, declared, path)
         case "list" if declared.item_type is not None and takes_files(declared.item_type):
             item = declared.item_type
             return [replaced(one, item, f"{path}[{index}]", give) for index, one in enumerate(value)]
@@ -66,8 +69,8 @@ def references_in(value: Any, declared: Argument, path: str = "inputs") -> list[
     """All references in a checked input. Raises InputMismatch for one that is odd."""
     found: list[Reference] = []
 
-    def give(given: dict[str, Any], where: str) -> Any:
-        found.append(read_reference(given, where))
+    def give(given: dict[str, Any], file: Argument, where: str) -> Any:
+        found.append(replace(read_reference(given, where), file_types=file.file_types))
         return given
 
     replaced(value, declared, path, give)

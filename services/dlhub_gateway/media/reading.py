@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlhub_gateway.http_errors import UnsupportedType
+from dlhub_types.file_kinds import covers
+from dlhub_types.leaves import wrong_file
 from dlhub_types.media import BYTES, OF_ARRAYS, array_in, recognised
 from dlhub_types.mismatch import describe
 from proto_msgs.arguments import Argument
@@ -34,13 +36,7 @@ def array_of(content: Content, declared: Argument, path: str, max_pixels: int) -
 
 
 def check_file_type(kind: str, declared: Argument, path: str) -> None:
-    """Raises UnsupportedType when a file is said to be of a type that the method does not understand."""
-    wanted = declared.file_types or ()
-    if kind == BYTES or not wanted or any(_covers(one, kind) for one in wanted):
-        return
-    raise UnsupportedType(f"{path}: a file of type {kind!r} came; the method takes {', '.join(wanted)}")
-
-
-def _covers(declared: str, kind: str) -> bool:
-    main, _, sub = declared.lower().partition("/")
-    return declared.lower() == kind or (sub == "*" and kind.startswith(f"{main}/"))
+    """Raises InputMismatch when a file is said to be of a type that the method does not understand."""
+    allowed = declared.file_types
+    if kind != BYTES and allowed and not covers(allowed, kind):
+        raise wrong_file(f"a file of type {kind}", allowed, path)

@@ -200,7 +200,7 @@ async def test_a_file_passes_through(hub: Stack) -> None:
         ("brighten", "application/x-www-form-urlencoded", None, 415, "curl"),
         ("noop", "image/png", None, 415, "input of type string"),
         ("both", "image/png", None, 400, "a part for each of picture, files, label, at"),
-        ("typed", "image/jpeg", None, 415, "the method takes image/png"),
+        ("typed", "image/jpeg", None, 422, "inputs: a file of type image/jpeg came, where"),
         ("brighten", "image/png", "text/html", 406, "Accept: text/html"),
         ("typed", "image/png", "image/png", 406, "declared as string"),
         (
@@ -438,6 +438,16 @@ async def test_what_was_uploaded_before_can_be_meant(hub: Stack) -> None:
 async def test_an_unknown_blob_says_how_to_upload(hub: Stack) -> None:
     problem = await hub.json("POST", f"{BASE}/echo/run", status=422, json={"inputs": {"sha256": "0" * 64}})
     assert f"PUT /api/v1/blobs/{'0' * 64}" in problem["detail"]
+
+
+async def test_a_file_of_another_type_is_refused_by_its_first_bytes(hub: Stack) -> None:
+    gif = {"inputs": base64.b64encode(b"GIF89a" + bytes(20)).decode()}
+    problem = await hub.json("POST", f"{BASE}/typed/run", status=422, json=gif)
+    assert problem["detail"].startswith(
+        "inputs: a content of type image/gif came, where a file of type image/png"
+    )
+    response, _ = await post(hub, "typed", base64.b64decode(gif["inputs"]), "image/png")
+    assert response.status == 422
 
 
 async def test_an_address_inside_is_refused(hub: Stack) -> None:

@@ -189,3 +189,12 @@ def test_large_files_are_left_for_uploading(tmp_path: Path, monkeypatch: pytest.
 
     assert [file.path for file in found] == [tmp_path / "large"]
     assert sending.with_uploads(value, {found[0]: "h"}) == {"f": [b"x" * 10, {"sha256": "h"}]}
+
+
+def test_a_large_file_of_another_type_is_not_uploaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "STREAMED_BYTES", 10)
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7 and so on")
+    with pytest.raises(InputMismatch, match=r"inputs: a content of type application/pdf came"):
+        converted(tmp_path / "scan.pdf", {**FILE, "file_types": ["image/png"]})

@@ -20,6 +20,7 @@ from dlhub_runtime.blobs import BlobStore
 from proto_msgs.errors import DeadlineExceeded, DLHubError, InputMismatch, TooLarge
 
 CONTENT = b"0123456789" * 100_000
+GIF = b"GIF89a" + bytes(20)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HERE = networks("127.0.0.1")
 
@@ -37,6 +38,8 @@ class Server:
         match request.path:
             case "/whole":
                 return web.Response(body=CONTENT)
+            case "/typed":
+                return web.Response(body=GIF, content_type=request.query["as"])
             case "/streamed" | "/cut" | "/encoded":
                 return await self.stream(request)
             case "/slow":
@@ -85,7 +88,7 @@ def store(tmp_path: Path) -> BlobStore:
 
 async def fetch(store: BlobStore, url: str, within_s: float = 30.0, **more: Any) -> Any:
     limits: dict[str, Any] = {"max_bytes": 2_000_000, "timeout_s": 30.0, "redirects": 2, "networks": HERE}
-    about = {name: more.pop(name) for name in ("sha256", "headers") if name in more}
+    about = {name: more.pop(name) for name in ("sha256", "headers", "file_types") if name in more}
     fetcher = Fetcher(store, FetchLimits(**{**limits, **more}))
     return await fetcher.fetch(Reference("inputs.f", url, **about), within_s)
 
@@ -225,3 +228,31 @@ async def test_a_name_that_changes_its_address_is_caught_at_the_connection(
 async def test_certificates_are_checked(server: Server, store: BlobStore) -> None:
     with pytest.raises(DLHubError, match=r"TLS|connection"):
         await fetch(store, server.url.replace("http:", "https:") + "/whole")
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ("image/gif", ("image/gif",)),
+        ("image/gif", ("image/*", "text/csv")),
+        ("image/png", ("image/gif",)),  # its bytes know better
+        (
+            "text/plain",
+            ("image/png",),
+        ),  # of what a server does not know; its bytes tell later
+        ("text/html", None),
+    ],
+)
+async def test_an_answer_of_a_declared_type_is_kept(
+    server: Server, store: BlobStore, said: str, allowed: tuple[str, ...] | None
+) -> None:
+    blob = await fetch(store, f"{server.url}/typed?as={said}", file_types=allowed)
+    assert await store.get(blob.sha256) == GIF
+
+
+async def test_an_answer_of_another_type_is_refused(server: Server, store: BlobStore) -> None:
+    url = f"{server.url}/typed?as=text/html"
+    with pytest.raises(
+        InputMismatch, match=r"inputs\.f: an answer of type text/html from http://.*/typed came"
+    ):
+        await fetch(store, url, file_types=("image/png",))

@@ -16,7 +16,7 @@ from dlhub_gateway.parcels import Kept, joined
 from dlhub_runtime.blobs import BlobStore
 from proto_msgs import codec
 from proto_msgs.blobs import BlobRef
-from proto_msgs.description import Method
+from proto_msgs.description import Argument, Method
 from proto_msgs.errors import InputMismatch, TooLarge
 
 FILE = {"type": "file"}
@@ -115,3 +115,14 @@ def test_more_bytes_than_can_be_said_are_refused() -> None:
     assert _head_of_bytes(2**32 - 1) == b"\xc6\xff\xff\xff\xff"
     with pytest.raises(TooLarge, match="4,294,967,296 bytes"):
         _head_of_bytes(2**32)
+
+
+async def test_a_file_that_was_uploaded_is_of_a_declared_type(store: BlobStore) -> None:
+    pictures = {"type": "list", "item_type": {"type": "file", "file_types": ["image/png"]}}
+    declared = Argument.model_validate(pictures)
+    png, gif = [await store.put(head + bytes(50)) for head in (b"\x89PNG\r\n\x1a\n", b"GIF89a")]
+    files = inputs_of(store)
+
+    assert await files.found([{"sha256": png.sha256}], declared, 1.0) == [png]
+    with pytest.raises(InputMismatch, match=r"inputs\[1\]: a content of type image/gif came"):
+        await files.found([{"sha256": png.sha256}, {"sha256": gif.sha256}], declared, 1.0)

@@ -66,5 +66,5 @@ def test_files_of_declared_types_pass(kind: str, types: Any) -> None:
 
 
 def test_a_file_of_another_type_is_refused() -> None:
-    with pytest.raises(UnsupportedType, match=r"inputs: a file of type 'text/csv' came; .* takes image/png"):
+    with pytest.raises(InputMismatch, match=r"inputs: a file of type text/csv came, .* image/png is wanted"):
         check_file_type("text/csv", Argument(type="file", file_types=("image/png",)), "inputs")
