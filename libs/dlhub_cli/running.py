@@ -1,7 +1,8 @@
-"""run, map: inputs in, outputs out, all in JSON."""
+"""run, check, map: inputs in, outputs out, all in JSON."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Compute it now, even if th
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(run)
+    app.command()(check)
     app.command(name="map")(map_inputs)
 
 
@@ -132,6 +134,29 @@ def _run_here(
         note(f"Wrote {output_file}")
     if not quiet:
         note(answer.in_words)
+
+
+def check(
+    name: Name,
+    inputs: Annotated[str, typer.Option("--input", metavar="JSON|@FILE|-", help="The input, as for run.")],
+    parameters: Parameters = None,
+    method: Method = "run",
+    outputs: Outputs = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a run would take an input, and what it would change in it; nothing is run."""
+    value, keywords = input_value(inputs, "--input"), parameters_of(parameters)
+    with connect(url, token) as hub:
+        found = hub.check(name, value, keywords, method, outputs or None, in_json=True)
+    if as_json:
+        print_json(asdict(found))
+        return
+    for change in found.coercions:
+        typer.echo(str(change))
+    what = "with the changes above" if found.coercions else "as it is"
+    note(f"{name} (version {found.version}, method {found.method}) takes it {what}.")
 
 
 def map_inputs(

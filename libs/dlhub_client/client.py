@@ -133,6 +133,7 @@ class DLHubClient:
         return False
 
     map = _synchronous(AsyncDLHubClient.map)
+    check = _synchronous(AsyncDLHubClient.check)
     run_serial = _synchronous(AsyncDLHubClient.run_serial)
     run_json = _synchronous(AsyncDLHubClient.run_json)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from dlhub_types.coercions import Coercion
 
 Returns = str | os.PathLike[str] | None
 """How an output is given: "numpy", "pandas", "pil", "torch", or the path of a file to write it to, by whose
@@ -76,3 +79,14 @@ class TaskState:
         if not isinstance(counts, Mapping):
             return None
         return Progress(stage="run", done=counts["done"], total=counts["total"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Inputs that a run would take."""
+
+    version: int
+    """The version that would run."""
+    method: str
+    coercions: tuple[Coercion, ...]
+    """What would be changed in them; each reads as a sentence."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from dlhub_client.connection import DEFAULT_TIMEOUT_S, JSON, Call, encoded, packed
 from dlhub_client.errors import MSGPACK, NotAHub
+from dlhub_client.models import Checked
 from dlhub_client.names import method_path
 
 PATIENCE_S = 900.0
@@ -59,6 +60,24 @@ def run_call(
         # Keeping a key costs the hub more than a quick run; one whose connection was cut may run twice.
         once=bool(headers) or (timeout_s or 0.0) > DEFAULT_TIMEOUT_S,
     )
+
+
+def check_call(name: str, method: str, body: Mapping[str, Any], *, sent_as_json: bool) -> Call:
+    """The request that asks what a run would say to its inputs."""
+    make_body, kind = encoded(json.dumps(body).encode(), JSON) if sent_as_json else packed(body)
+    path = method_path(name, method, "check")
+    return Call(method="POST", path=path, make_body=make_body, headers=kind, once=False)
+
+
+def checked_of(value: Any) -> Checked:
+    """What the answer to it says. Raises NotAHub."""
+    from dlhub_types.coercions import Coercion  # here, as NumPy takes long to load
+
+    try:
+        changes = tuple(Coercion(**one) for one in value["coercions"])
+        return Checked(version=value["version"], method=value["method"], coercions=changes)
+    except (KeyError, TypeError) as error:
+        raise NotAHub("the answer to a check does not say what a run would change") from error
 
 
 def task_id_of(value: Any, headers: Mapping[str, str]) -> str:

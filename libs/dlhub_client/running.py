@@ -11,10 +11,10 @@ from typing import Any
 from dlhub_client.connection import Call, Connection
 from dlhub_client.errors import DeadlineExceeded, InputMismatch, Malformed, NotAHub
 from dlhub_client.mapping import AsMsgpack, Bounds, Form, MapCall, OnError
-from dlhub_client.models import OnProgress, Returns, TaskState
+from dlhub_client.models import Checked, OnProgress, Returns, TaskState
 from dlhub_client.names import method_path
 from dlhub_client.retry import RetryPolicy
-from dlhub_client.run_requests import MARGIN_S, run_body, run_call, task_id_of
+from dlhub_client.run_requests import MARGIN_S, check_call, checked_of, run_body, run_call, task_id_of
 from dlhub_client.tasks import Tasks, output_of
 from dlhub_client.values.conversion import Conversion, Wish
 from dlhub_client.values.kinds import is_plain
@@ -182,6 +182,27 @@ class Running:
         if wish is not None and "output" in answer:
             answer["output"] = await self._values.given(answer["output"], wish)
         return answer
+
+    async def check(
+        self,
+        name: str,
+        inputs: Any,
+        parameters: Mapping[str, Any] | None = None,
+        method: str = "run",
+        outputs: Sequence[str] | None = None,
+        in_json: bool = False,
+    ) -> Checked:
+        """Whether a run would take these inputs, and what it would change in them. Nothing is run.
+
+        in_json: plain inputs are in JSON's forms, arrays as lists and times as texts.
+        Raises InputMismatch, NotFound, ...: what a run would raise.
+        """
+        plain = is_plain(inputs)
+        sent = await self._values.sent(name, method, inputs)
+        body = run_body(sent, parameters, None, outputs, False)
+        return checked_of(
+            await self._answer(name, check_call(name, method, body, sent_as_json=in_json and plain))
+        )
 
     async def run_serial(self, names: Sequence[str], inputs: Any) -> Any:
         """Run servables one after another, each on the output of the one before; the last output."""

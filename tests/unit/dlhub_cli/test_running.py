@@ -48,6 +48,27 @@ def test_a_fresh_run_or_map_is_asked_for(dlhub: Run, gateway: FakeGateway) -> No
     assert gateway.posts("/servables/ada/double/map")[0].value["fresh"] is True
 
 
+def test_a_check_says_what_a_run_would_change(dlhub: Run, gateway: FakeGateway) -> None:
+    result = dlhub("check", "ada/double", "--input", '["NaN"]')
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "ada/double (version 3, method run) takes it as it is." in result.stderr
+    (seen,) = gateway.posts("/servables/ada/double/check")
+    assert seen.headers["Content-Type"] == "application/json"
+    change = {"path": "inputs[0]", "came": "int", "became": "float", "times": 1, "loses_digits": False}
+    gateway.coercions = [change]
+    result = dlhub("check", "ada/double", "--input", "[1]", "--method", "twice")
+    assert result.stdout == "inputs[0]: int became float\n"
+    assert "method twice) takes it with the changes above." in result.stderr
+    shown = json.loads(dlhub("check", "ada/double", "--input", "[1]", "--json").stdout)
+    assert shown == {"version": 3, "method": "run", "coercions": [change]}
+
+
+def test_a_check_that_a_run_would_not_pass_fails(dlhub: Run, gateway: FakeGateway) -> None:
+    result = dlhub("check", "ada/double", "--input", '"bad"')
+    assert result.exit_code == 1
+    assert "declared as float, but the str 'bad' came" in result.stderr
+
+
 def test_input_comes_from_a_file_or_a_pipe(dlhub: Run, gateway: FakeGateway, tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text("[1, 2]")
     assert dlhub("run", "ada/double", "--input", f"@{tmp_path / 'in.json'}").stdout == "[1, 2, 1, 2]\n"

@@ -77,6 +77,7 @@ class FakeGateway:
         self.troubles: deque[Trouble] = deque()
         self.models: dict[str, Model] = {"ada/double": lambda inputs, _: inputs * 2}
         self.describe: dict[str, Any] = {}
+        self.coercions: list[dict[str, Any]] = []
         self.metadata: dict[str, Any] = {"run_id": "r", "site": "here"}
         self.items: dict[str, list[dict[str, Any]]] = {}
         self.documents: dict[str, dict[str, Any]] = {}
@@ -100,6 +101,8 @@ class FakeGateway:
         route("GET", BASE + "/servables/{owner}/{name}", self._describe)
         route("POST", BASE + "/servables/{owner}/{name}/run", self._run)
         route("POST", BASE + "/servables/{owner}/{name}/methods/{method}/run", self._run)
+        route("POST", BASE + "/servables/{owner}/{name}/check", self._check)
+        route("POST", BASE + "/servables/{owner}/{name}/methods/{method}/check", self._check)
         route("POST", BASE + "/servables/{owner}/{name}/map", self._map)
         route("GET", BASE + "/tasks/{id}", self._task)
         route("DELETE", BASE + "/tasks/{id}", self._cancel)
@@ -183,6 +186,13 @@ class FakeGateway:
         except DLHubError as error:
             return _problem(422, error.code, error.message, error.details)
         return _answer(request, {"output": output, "metadata": self.metadata})
+
+    async def _check(self, request: web.Request) -> web.Response:
+        asked = await _read(request)
+        if asked["inputs"] == "bad":
+            return _problem(422, "input_mismatch", "inputs: declared as float, but the str 'bad' came")
+        method = request.match_info.get("method", "run")
+        return _answer(request, {"version": 3, "method": method, "coercions": self.coercions})
 
     def _call(self, request: web.Request, inputs: Any, parameters: dict[str, Any]) -> Any:
         method = request.match_info.get("method", "run")

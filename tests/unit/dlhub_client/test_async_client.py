@@ -13,6 +13,7 @@ from dlhub_client.errors import (
     Cancelled,
     ConnectionFailed,
     DeadlineExceeded,
+    InputMismatch,
     Internal,
     Malformed,
     NotAHub,
@@ -340,6 +341,31 @@ async def test_the_quiet_calls_reach_their_paths(hub: AsyncDLHubClient, gateway:
     await hub.revoke_token("t1")
     await hub.cancel_build("b1")
     assert [seen.path for seen in gateway.seen[-2:]] == ["/api/v1/tokens/t1", "/api/v1/builds/b1"]
+
+
+INEXACT = {"path": "inputs[1]", "came": "int", "became": "float", "times": 2, "loses_digits": True}
+
+
+async def test_a_check_tells_what_a_run_would_change(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.coercions = [INEXACT]
+    found = await hub.check("ada/double@3", [0.5, 2**60], {"by": 2}, "scale", ["mean"])
+    (seen,) = gateway.posts("/servables/ada/double@3/methods/scale/check")
+    assert seen.value == {"inputs": [0.5, 2**60], "parameters": {"by": 2}, "outputs": ["mean"]}
+    assert (found.version, found.method) == (3, "scale")
+    assert [str(one) for one in found.coercions] == [
+        "inputs[1]: int became float, which loses digits (2 times)"
+    ]
+
+
+async def test_a_check_refuses_as_a_run_does(hub: AsyncDLHubClient) -> None:
+    with pytest.raises(InputMismatch, match="inputs: declared as float"):
+        await hub.check("ada/double", "bad")
+
+
+async def test_what_is_no_answer_to_a_check_is_told(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
+    gateway.coercions = [{"where": "inputs"}]
+    with pytest.raises(NotAHub, match="does not say what a run would change"):
+        await hub.check("ada/double", 1)
 
 
 async def test_access_lists_are_changed_one_by_one(hub: AsyncDLHubClient, gateway: FakeGateway) -> None:
