@@ -33,7 +33,7 @@ CHANGES = """\
 What a check may change, and nothing else: integers become floats and numbers complex where these are
 declared, lists and tuples become arrays, tuples lists and lists tuples, and arrays take the declared `dtype`.
 Never the other way round: a float is no integer, a text is no number, and a number that does not fit the
-declared `dtype` is refused. `hub.check(...)` ([inputs.md](inputs.md)) tells each change of a value with its path.
+declared `dtype` is refused. `hub.check(...)` tells each change of a value: [inputs.md](inputs.md).
 
 Integers beyond 64 bits have no form. `NaN` and the infinities have theirs in JSON both ways; `NaN` is outside
 every `minimum` and `maximum`.
