@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 
+from examples.band_gap_images import demo as band_gap_images
 from examples.elastic_moduli import demo as elastic_moduli
 from examples.shared.checks import Check, print_checks
 from examples.shared.driver import Example, Setting
 from examples.shared.driver import main as driver
 
 EXAMPLES: dict[str, Example] = {
+    "band_gap_images": band_gap_images.example,
     "elastic_moduli": elastic_moduli.example,
 }
 

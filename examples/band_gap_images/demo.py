@@ -1,10 +1,10 @@
 """Band gaps from optical pictures: `python -m examples.band_gap_images.demo`.
 
-Starts a hub on this machine, trains a variational autoencoder on pictures of printed spots and a random forest
-on its latent space, publishes the encoder, the forest and the pipeline of both, runs all three on pictures
-that neither has seen, compares the gaps with those by the rule that coloured the pictures, writes the
-comparison as band_gap_images.png, and stops the hub. Exit status 0 means: the pipeline equals the models run
-one by one and called directly, and its error is as small as it should be.
+Starts a hub on this machine, trains a variational autoencoder on pictures of printed spots and a random
+forest on its latent space, publishes the encoder, the forest and the pipeline of both, runs all three on
+pictures that neither has seen, compares the gaps with those by the rule that coloured the pictures, writes
+the comparison as band_gap_images.png, and stops the hub. Exit status 0 means: the pipeline equals the
+models run one by one and called directly, and its error is as small as it should be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from examples.band_gap_images import plot, report, study
 from examples.band_gap_images.hub import Hub
-from examples.band_gap_images.results import quality
 from examples.shared.checks import Check
 from examples.shared.driver import Setting
 from examples.shared.driver import main as driver
@@ -38,7 +37,7 @@ def example(setting: Setting) -> list[Check]:
     plot.draw(outcome, picture)
     console.print(f"Wrote {picture}", soft_wrap=True)
     # A few pictures and one epoch say nothing about the models.
-    return checks if setting.quick else checks + quality(outcome.scored)
+    return checks if setting.quick else checks + outcome.quality
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def absorption(gap_ev: Vector) -> Array:
     # Root and tail meet half a tail above the gap, where both have the same slope.
     seam = _URBACH_EV / 2
     root = np.sqrt(np.maximum(above, seam))
-    return _STRENGTH / energy * root * np.exp(np.minimum(above - seam, 0.0) / _URBACH_EV)
+    coefficient: Array = _STRENGTH / energy * root * np.exp(np.minimum(above - seam, 0.0) / _URBACH_EV)
+    return coefficient
 
 
 def returned(gap_ev: Vector, thickness_nm: Array) -> Array:
@@ -49,7 +50,8 @@ def returned(gap_ev: Vector, thickness_nm: Array) -> Array:
 
     thickness_nm: shape (gaps, thicknesses).
     """
-    return np.exp(-2.0 * absorption(gap_ev)[:, np.newaxis, :] * thickness_nm[:, :, np.newaxis])
+    light: Array = np.exp(-2.0 * absorption(gap_ev)[:, np.newaxis, :] * thickness_nm[:, :, np.newaxis])
+    return light
 
 
 def colours(gap_ev: Vector, thickness_nm: Array, lamp_k: Vector) -> Array:
@@ -60,7 +62,8 @@ def colours(gap_ev: Vector, thickness_nm: Array, lamp_k: Vector) -> Array:
     seen = _observed(lamp_k)
     nominal = _observed(np.array([_LAMP_K]))[0].sum(axis=0)
     light = returned(gap_ev, thickness_nm) @ (seen / nominal)
-    return np.clip(light, 0.0, None)
+    linear: Array = np.clip(light, 0.0, None)
+    return linear
 
 
 def encoded(linear: Array) -> Array:
@@ -75,7 +78,8 @@ def _observed(lamp_k: Vector) -> Array:
     seen = spectrum[:, :, np.newaxis] * (_observer() @ _TO_SRGB.T)
     # A camera's exposure follows the brightness, so that a lamp's temperature is a matter of colour alone.
     brightness = spectrum @ _observer()[:, 1]
-    return seen / brightness[:, np.newaxis, np.newaxis]
+    weights: Array = seen / brightness[:, np.newaxis, np.newaxis]
+    return weights
 
 
 def _black_body(kelvin: Vector) -> Array:
@@ -97,5 +101,5 @@ def _observer() -> Array:
 
 
 def _lobe(height: float, centre: float, left: float, right: float) -> Vector:
-    width = np.where(WAVELENGTHS_NM < centre, left, right)
+    width = np.where(centre > WAVELENGTHS_NM, left, right)
     return height * np.exp(-0.5 * ((WAVELENGTHS_NM - centre) / width) ** 2)

@@ -1,8 +1,8 @@
 """Pictures of printed spots: colours by the rule of `optics`, and all that a camera and a printer add.
 
 What varies beside the gap, and tells nothing of it: place, size and outline of the spot, its thickness (a
-factor of three between samples, thicker at the rim and uneven inside), temperature and brightness of the lamp,
-shading across the picture, the backing's grain, and the noise of the sensor.
+factor of three between samples, thicker at the rim and uneven inside), temperature and brightness of the
+lamp, shading across the picture, the backing's grain, and the noise of the sensor.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def _thickness(count: int, random: Generator) -> Array:
     inside = 1 / (1 + np.exp((distance - radius) / 0.45))
     rim = 1 + random.uniform(0.0, 0.6, (count, 1, 1)) * np.exp(-(((distance - radius + 2.5) / 2.0) ** 2))
     inner = 250.0 * np.exp(random.uniform(-0.55, 0.55, (count, 1, 1)))
-    return inner * inside * rim * np.exp(0.18 * _uneven(count, random))
+    thickness: Array = inner * inside * rim * np.exp(0.18 * _uneven(count, random))
+    return thickness
 
 
 def _outline(angle: Array, random: Generator) -> Array:

@@ -22,6 +22,7 @@ _SHOWN = 12
 _CURVES_EV = (1.7, 1.9, 2.1, 2.3, 2.5, 2.7, 2.9)
 _THICKNESS_NM = 250.0
 _BINS = 6
+_TICKS_EV = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def draw(outcome: Outcome, path: Path) -> None:
@@ -104,8 +105,13 @@ def _errors(axes: Axes, scored: Sequence[Scored]) -> None:
     """Mean absolute error by gap, for each way of predicting."""
     edges = np.linspace(*optics.GAPS_EV, _BINS + 1)
     for one in scored:
-        axes.stairs(_by_gap(one, edges), edges, color=_COLOURS[one.title], linewidth=2, label=_label(one))
+        axes.stairs(
+            _by_gap(one, edges), edges, baseline=None, color=_COLOURS[one.title], lw=2, label=_label(one)
+        )
     axes.set_yscale("log")
+    axes.set_yticks(_TICKS_EV, [f"{tick:g}" for tick in _TICKS_EV])
+    axes.set_yticks([], minor=True)
+    axes.set_ylim(_TICKS_EV[0], _TICKS_EV[-1] * 1.15)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("Band gap by the rule (eV)")
     axes.set_ylabel("Mean absolute error (eV)")
@@ -117,7 +123,8 @@ def _by_gap(one: Scored, edges: Vector) -> Array:
     bins = np.digitize(one.true_ev, edges[1:-1])
     counts = np.bincount(bins, minlength=_BINS)
     sums = np.bincount(bins, np.abs(one.errors_ev), minlength=_BINS)
-    return np.divide(sums, counts, out=np.full(_BINS, np.nan), where=counts > 0)
+    means: Array = np.divide(sums, counts, out=np.full(_BINS, np.nan), where=counts > 0)
+    return means
 
 
 def _label(one: Scored) -> str:

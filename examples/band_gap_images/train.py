@@ -7,13 +7,21 @@ reference.npz: the latent vectors of both as the encoder gives them when called 
 makes of the held-out ones.
 """
 
+from __future__ import annotations
+
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Tensor = Any  # what Keras hands on between layers
+Model = Any
 
 LATENT = 100
 BATCH = 16
@@ -21,24 +29,24 @@ NOISE = 0.05
 """What a pixel's value, 0 to 1, may be off without being thought wrong: weighs pictures against the prior."""
 
 
-class Sample(layers.Layer):
+class Sample(layers.Layer):  # type: ignore[misc]  # Keras brings no types
     """A point of the distribution that a mean and a logarithm of a variance tell of.
 
     Charges for what the distribution says beyond the prior, a standard normal one.
     """
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.seeds = keras.random.SeedGenerator(7)
 
-    def call(self, told):
+    def call(self, told: tuple[Tensor, Tensor]) -> Tensor:
         mean, log_variance = told
         divergence = 0.5 * (ops.square(mean) + ops.exp(log_variance) - 1 - log_variance)
         self.add_loss(ops.mean(ops.sum(divergence, axis=-1)))
         return mean + ops.exp(0.5 * log_variance) * keras.random.normal(ops.shape(mean), seed=self.seeds)
 
 
-def encoder_and_variance():
+def encoder_and_variance() -> tuple[Model, Model]:
     """The encoder, whose output is the mean, and one model that gives mean and variance."""
     picture = keras.Input((64, 64, 3), dtype="uint8", name="picture")
     # The scaling is a part of the model: who runs it gives the bytes of the picture.
@@ -55,7 +63,7 @@ def encoder_and_variance():
     return keras.Model(picture, mean, name="encoder"), keras.Model(picture, [mean, log_variance])
 
 
-def decoder():
+def decoder() -> Model:
     """From a latent vector to a picture, about 0 to 1: bounds would slow down the learning of bare white."""
     latent = keras.Input((LATENT,), name="latent")
     values = layers.Reshape((4, 4, 64))(layers.Dense(4 * 4 * 64, activation="relu")(latent))
@@ -66,12 +74,12 @@ def decoder():
     return keras.Model(latent, layers.UpSampling2D(interpolation="bilinear")(values), name="decoder")
 
 
-def surprise(true, made):
+def surprise(true: Tensor, made: Tensor) -> Tensor:
     """Negative logarithm of the likelihood of a picture, but for a constant."""
     return ops.sum(ops.square(true - made), axis=(1, 2, 3)) / (2 * NOISE**2)
 
 
-def train(images, epochs):
+def train(images: Array, epochs: int) -> tuple[Model, Model]:
     """The encoder and the decoder, fitted to the images."""
     encoder, told = encoder_and_variance()
     decoded = decoder()
@@ -83,13 +91,13 @@ def train(images, epochs):
     return encoder, decoded
 
 
-def called(model, inputs):
+def called(model: Model, inputs: Array) -> Array:
     """What a model makes of its inputs, called directly."""
     parts = [inputs[start : start + 500] for start in range(0, len(inputs), 500)]
     return np.concatenate([ops.convert_to_numpy(model(part, training=False)) for part in parts])
 
 
-def main(pictures, folder, epochs):
+def main(pictures: Path, folder: Path, epochs: int) -> None:
     """Train, and write what came of it."""
     keras.utils.set_random_seed(7)
     with np.load(pictures) as given:
