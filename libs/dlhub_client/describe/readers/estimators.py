@@ -37,6 +37,13 @@ _SAME_WIDTH = frozenset(
         "PowerTransformer", "Normalizer", "Binarizer", "OrdinalEncoder",
     )
 )  # fmt: skip
+_ONE_TARGET = frozenset(
+    (
+        "AdaBoostRegressor", "GradientBoostingRegressor", "HistGradientBoostingRegressor", "NuSVR",
+        "StackingRegressor", "SVR", "VotingRegressor",
+    )
+)  # fmt: skip
+"""Regressors that cannot be fitted to several targets, and do not say so in an attribute."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def read_estimator(pickled: Pickled) -> Estimator:
         takes_text=getattr(class_of(first), "name", "") in _TEXT,
         classes=classes,
         label_type=label_type,
-        outputs=_outputs(state, classes is not None),
+        outputs=1 if kind.name in _ONE_TARGET else _outputs(state, classes is not None),
         width=_width(kind.name, state, columns),
         method=_method(kind, state, classes is not None),
         parameters=_parameters(state),
@@ -125,6 +132,14 @@ def _step_list(value: Any) -> list[tuple[str, Any]]:
         return []
     pairs = [one for one in steps if isinstance(one, tuple) and len(one) == 2]
     return [(str(name), step) for name, step in pairs if step is not None and step != "passthrough"]
+
+
+def _members(state: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The named estimators that an ensemble was made of."""
+    given = state.get("estimators")
+    named = given if isinstance(given, list) else []
+    pairs = [one for one in named if isinstance(one, tuple) and len(one) == 2]
+    return [(str(name), member) for name, member in pairs if class_of(member) is not None]
 
 
 def _inner(value: Any, last: bool) -> Any:
@@ -202,6 +217,9 @@ def _outputs(state: dict[str, Any], is_classifier: bool) -> int | None:
 def _width(kind: str, state: dict[str, Any], columns: int | None) -> int | None:
     if kind in _SAME_WIDTH:
         return columns
+    if kind == "VotingRegressor":  # a column for each member
+        fitted = state.get("estimators_")
+        return len(fitted) if isinstance(fitted, list) else None
     count = simple(state.get("n_components_"))
     if type(count) is int:
         return count
@@ -234,11 +252,13 @@ def _has_probabilities(kind: str, state: dict[str, Any]) -> bool:
 def _parameters(state: dict[str, Any]) -> dict[str, Any]:
     """The constructor's, as far as they are simple."""
     names = [name for name in state if not name.endswith("_") and not name.startswith("_")]
-    return {name: simple(state[name]) for name in names if name != "steps"}
+    apart = {"steps", "estimators"} if _members(state) else {"steps"}
+    return {name: simple(state[name]) for name in names if name not in apart}
 
 
 def _steps(outer: Any) -> tuple[tuple[str, str], ...]:
-    pairs = [(name, class_of(step), state_of(step)) for name, step in _step_list(outer)]
+    parts = _step_list(outer) or _members(state_of(_leaf(outer)))
+    pairs = [(name, class_of(step), state_of(step)) for name, step in parts]
     return tuple((name, _call(kind, state)) for name, kind, state in pairs if kind is not None)
 
 
