@@ -15,10 +15,12 @@ from examples.elastic_moduli import demo as elastic_moduli
 from examples.shared.checks import Check, print_checks
 from examples.shared.driver import Example, Setting
 from examples.shared.driver import main as driver
+from examples.tomogram_denoising import demo as tomogram_denoising
 
 EXAMPLES: dict[str, Example] = {
     "band_gap_images": band_gap_images.example,
     "elastic_moduli": elastic_moduli.example,
+    "tomogram_denoising": tomogram_denoising.example,
 }
 
 
