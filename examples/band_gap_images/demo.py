@@ -12,6 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from PIL import Image
+
 from examples.band_gap_images import plot, report, study
 from examples.band_gap_images.hub import Hub
 from examples.shared.checks import Check
@@ -19,6 +21,7 @@ from examples.shared.driver import Setting
 from examples.shared.driver import main as driver
 
 PICTURE = "band_gap_images.png"
+SPOT = "spot.png"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +38,9 @@ def example(setting: Setting) -> list[Check]:
     console.print(report.table(outcome.scored))
     picture = setting.output / PICTURE
     plot.draw(outcome, picture)
-    console.print(f"Wrote {picture}", soft_wrap=True)
+    spot = setting.output / SPOT
+    Image.fromarray(outcome.held_out.images[0]).save(spot)
+    console.print(f"Wrote {picture}, and a picture to try: {spot}", soft_wrap=True)
     # A few pictures and one epoch say nothing about the models.
     return checks if setting.quick else checks + outcome.quality
 

@@ -111,7 +111,7 @@ class FakeHub:
     def run(self, name: str, inputs: Any, *, fresh: bool, timeout_s: float) -> Any:
         assert fresh and timeout_s > 0
         if isinstance(inputs, Path):
-            inputs = Image.open(inputs)
+            inputs = np.rint(255 * imread(inputs)).astype("u1")[np.newaxis]
         if isinstance(inputs, Image.Image):
             inputs = np.asarray(inputs)[np.newaxis]
         return self.functions[name](inputs)
@@ -173,6 +173,7 @@ def test_the_example_from_training_to_picture(
     height, width, _ = imread(tmp_path / "band_gap_images.png").shape
     assert (width, height) == (2400, 1340)
     assert "Encoder and forest (pipeline)" in text.getvalue()
+    assert imread(tmp_path / "spot.png").shape == (64, 64, 3)
 
 
 # --- results ---
