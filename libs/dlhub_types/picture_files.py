@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from dlhub_types.arrays import Array
-from dlhub_types.pictures import NotAPicture
+from dlhub_types.pictures import NotAPicture, pages, pixels
 from dlhub_types.unreadable import unreadable
+from proto_msgs.arguments import Argument
 from proto_msgs.errors import InputMismatch, TooLarge
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/tiff": "TIFF"}
+TIFF = "image/tiff"
+FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", TIFF: "TIFF"}
 MAX_PIXELS = 64 * 1024 * 1024
 _AS_THEY_ARE = frozenset(("L", "LA", "RGB", "RGBA", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _CONVERTED = {"1": "L", "CMYK": "RGB", "YCbCr": "RGB", "RGBX": "RGB"}
@@ -50,8 +53,19 @@ def read(file: BinaryIO, kind: str, path: str = "inputs", *, max_pixels: int = M
     return frames[0] if len(frames) == 1 else np.stack(frames)
 
 
-def write(pixels: Array, kind: str) -> bytes:
-    """An image file. Raises NotAPicture when the format cannot hold such pixels."""
+def of_array(array: Array, kind: str, declared: Argument | None = None) -> bytes:
+    """An image file that shows an array; of a stack of pictures a TIFF with a page for each.
+
+    Floats of one channel stay as they are in a TIFF. Raises NotAPicture when the format cannot hold it.
+    """
+    if kind != TIFF:
+        return write(pixels(array, declared), kind)
+    first, *further = pages(array, declared, floats=True)
+    return write(first, kind, further)
+
+
+def write(pixels: Array, kind: str, further: Sequence[Array] = ()) -> bytes:
+    """An image file; a TIFF may have further pages. Raises NotAPicture for what the format cannot hold."""
     image = _pillow()
     sixteen, channels = pixels.dtype == np.uint16, pixels.shape[2] if pixels.ndim > 2 else 1
     if sixteen and (channels > 1 or kind == "image/jpeg"):
@@ -60,7 +74,10 @@ def write(pixels: Array, kind: str) -> bytes:
     if kind == "image/jpeg" and channels == 4:
         raise NotAPicture("a JPEG file holds no alpha channel: ask for image/png")
     file = io.BytesIO()
-    options: dict[str, Any] = {"compression": "tiff_deflate"} if kind == "image/tiff" else {}
+    options: dict[str, Any] = {}
+    if kind == TIFF:
+        more = [image.fromarray(page) for page in further]
+        options = {"compression": "tiff_deflate", "save_all": True, "append_images": more}
     image.fromarray(pixels).save(file, FORMATS[kind], **options)
     return file.getvalue()
 
@@ -91,7 +108,7 @@ def _frames(picture: Picture, kind: str, path: str, max_pixels: int) -> list[Arr
             raise _too_large(path, max_pixels)
         _check_depth(picture, path)
         frames.append(to_array(ImageOps.exif_transpose(picture), path))
-        if kind != "image/tiff":
+        if kind != TIFF:
             return frames
         try:
             picture.seek(len(frames))

@@ -145,6 +145,25 @@ def pixels(array: Array, declared: Argument | None = None, *, floats: bool = Fal
     return plane.astype("f4") if floats and plane.ndim == 2 else _eight_bits(plane, declared)
 
 
+def pages(array: Array, declared: Argument | None = None, *, floats: bool = False) -> list[Array]:
+    """What the pages of a TIFF file hold: one for each of a stack of pictures, else one. Raises NotAPicture.
+
+    A stack has an axis of channels, last or behind the first: without one it might be a picture in colours.
+    """
+    if not _is_stack(array):
+        return [pixels(array, declared, floats=floats)]
+    stack = array if array.shape[-1] in CHANNELS else np.moveaxis(array, 1, -1)
+    count, height, width, channels = stack.shape
+    # As one tall picture: all pages get the same kind of values.
+    tall = pixels(stack.reshape(count * height, width, channels), declared, floats=floats)
+    return list(tall.reshape(count, height, *tall.shape[1:]))
+
+
+def _is_stack(array: Array) -> bool:
+    has_channels = array.ndim == 4 and (array.shape[-1] in CHANNELS or array.shape[1] in CHANNELS)
+    return has_channels and array.shape[0] > 1
+
+
 def _layout(array: Array) -> Array:
     plane = array
     while plane.ndim > 2 and plane.shape[0] == 1:
@@ -157,9 +176,10 @@ def _layout(array: Array) -> Array:
         if plane.size:
             return np.ascontiguousarray(plane)
         raise NotAPicture(f"an array of shape {list(array.shape)} has no pixels")
+    advice = "; TIFF takes a stack, with a page for each" if _is_stack(array) else ""
     raise NotAPicture(
         f"an array of shape {list(array.shape)} is no picture: [height, width], [height, width, 3] or "
-        "[height, width, 4] can be shown"
+        f"[height, width, 4] can be shown{advice}"
     )
 
 

@@ -212,8 +212,7 @@ def _file(output: Any, path: Path, declared: Argument | None) -> Path:
     if array is None:
         raise OutputMisfit(f"it is {_named(value)}, no array and no file")
     if kind in media.PICTURES:
-        shown = pictures.pixels(array, own, floats=kind == media.TIFF)
-        return _write(path, picture_files.write(shown, kind))
+        return _write(path, picture_files.of_array(array, kind, own))
     if kind == media.CSV:
         return _write(path, csv_tables.write(array).encode())
     if kind == media.NPY:

@@ -10,7 +10,7 @@ from typing import Any
 from dlhub_client.errors import InputMismatch
 from dlhub_client.values.arrays import as_array, content_of, of_tensor
 from dlhub_client.values.kinds import is_plain, kind_of
-from dlhub_types import media, npy, picture_files, pictures
+from dlhub_types import media, npy, picture_files
 from dlhub_types.file_kinds import HEAD_BYTES
 from dlhub_types.leaves import check_content
 from proto_msgs.arguments import Argument
@@ -90,7 +90,7 @@ def _written(value: Any, declared: Argument, path: str) -> bytes:
         return npy.write(array)
     if not wanted:
         raise _misfit(value, declared, path, "write it to a file of the type that the method reads")
-    return picture_files.write(pictures.pixels(array, floats=form == media.TIFF), form)
+    return picture_files.of_array(array, form)
 
 
 def _list(value: Any, declared: Argument, path: str) -> Any:

@@ -12,8 +12,8 @@ from aiohttp import web
 from dlhub_gateway.http_errors import NotAcceptable
 from dlhub_gateway.media.accept import choose
 from dlhub_gateway.negotiation import JSON_TYPE, MSGPACK_TYPE
-from dlhub_types import csv_tables, npy, picture_files, pictures
-from dlhub_types.media import BYTES, CSV, NPY, OF_ARRAYS, PICTURES, PNG, TIFF, recognised
+from dlhub_types import csv_tables, npy, picture_files
+from dlhub_types.media import BYTES, CSV, NPY, OF_ARRAYS, PICTURES, PNG, recognised
 from dlhub_types.mismatch import describe, describe_value
 from proto_msgs import codec
 from proto_msgs.arguments import Argument
@@ -121,7 +121,7 @@ def _of_array(array: Any, kind: str, declared: Argument | None) -> bytes:
     try:
         if kind in PICTURES:
             shown = declared if declared is not None and declared.type == "ndarray" else None
-            return picture_files.write(pictures.pixels(array, shown, floats=kind == TIFF), kind)
+            return picture_files.of_array(array, kind, shown)
         if kind == CSV:
             return csv_tables.write(array).encode()
         if kind == NPY:

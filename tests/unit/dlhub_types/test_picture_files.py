@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from dlhub_types.arrays import Array
-from dlhub_types.picture_files import FORMATS, PillowMissing, read, write
+from dlhub_types.picture_files import FORMATS, PillowMissing, of_array, read, write
 from dlhub_types.pictures import NotAPicture
 from proto_msgs.errors import InputMismatch, TooLarge
 
@@ -76,6 +76,16 @@ def test_the_frames_of_a_tiff_are_stacked() -> None:
     file = file_of(frames[0], "TIFF", save_all=True, append_images=frames[1:])
 
     assert read(file, "image/tiff").tolist() == [(GREY + step).tolist() for step in range(3)]
+
+
+def test_a_stack_of_pictures_is_a_tiff_with_pages() -> None:
+    stack = np.linspace(0, 1, 24, dtype="f4").reshape(4, 2, 3, 1)
+    assert read(io.BytesIO(of_array(stack, "image/tiff")), "image/tiff").tolist() == stack[..., 0].tolist()
+
+
+def test_a_stack_is_no_png() -> None:
+    with pytest.raises(NotAPicture, match="TIFF takes a stack"):
+        of_array(np.zeros((4, 2, 3, 1)), "image/png")
 
 
 def test_frames_that_differ_are_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dlhub_types.arrays import Array
-from dlhub_types.pictures import NotAPicture, fitted, pixels
+from dlhub_types.pictures import NotAPicture, fitted, pages, pixels
 from proto_msgs.arguments import Argument
 from proto_msgs.errors import InputMismatch
 
@@ -133,9 +133,38 @@ def test_floats_of_one_channel_may_stay() -> None:
     assert pixels(array, floats=True).tolist() == array.tolist()
 
 
+STACK = np.arange(30, dtype="u1").reshape(2, 3, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (STACK, [STACK[0, ..., 0], STACK[1, ..., 0]]),
+        (np.moveaxis(STACK, -1, 1), [STACK[0, ..., 0], STACK[1, ..., 0]]),
+        (np.stack([COLOURS, COLOURS]), [COLOURS, COLOURS]),
+        (STACK[:1], [STACK[0, ..., 0]]),
+        (COLOURS, [COLOURS]),
+    ],
+)
+def test_a_stack_has_a_page_for_each_picture(array: Array, expected: list[Array]) -> None:
+    found = pages(array)
+
+    assert [page.tolist() for page in found] == [page.tolist() for page in expected]
+
+
+def test_all_pages_of_a_stack_have_values_of_one_kind() -> None:
+    assert [page.dtype for page in pages(np.array([0, 256]).reshape(2, 1, 1, 1))] == ["u2", "u2"]
+
+
+def test_a_stack_without_channels_is_not_guessed_from_its_length() -> None:
+    with pytest.raises(NotAPicture, match="is no picture"):
+        pages(np.zeros((5, 6, 7)))  # three of them would be one picture in colours
+
+
 @pytest.mark.parametrize(
     ("array", "complaint"),
     [
+        (STACK, r"shape \[2, 3, 5, 1\] is no picture.*TIFF takes a stack"),
         (np.array([[0.0, 1.5]]), "floats from 0 to 1 .*from 0 to 1.5.*minimum and maximum"),
         (np.array([[0.0, np.nan]]), "nan"),
         (np.array([[-1]]), "from -1 to -1"),
