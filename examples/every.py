@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from examples.active_learning import demo as active_learning
 from examples.band_gap_images import demo as band_gap_images
+from examples.drug_response import demo as drug_response
 from examples.elastic_moduli import demo as elastic_moduli
 from examples.shared.checks import Check, print_checks
 from examples.shared.driver import Example, Setting
@@ -20,7 +22,9 @@ from examples.tomogram_denoising import demo as tomogram_denoising
 EXAMPLES: dict[str, Example] = {
     "band_gap_images": band_gap_images.example,
     "elastic_moduli": elastic_moduli.example,
+    "drug_response": drug_response.example,
     "tomogram_denoising": tomogram_denoising.example,
+    "active_learning": active_learning.example,
 }
 
 
