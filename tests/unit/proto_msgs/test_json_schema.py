@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from unit.proto_msgs.descriptions import descriptions
@@ -50,6 +50,7 @@ def test_fields_are_explained_in_the_words_of_the_code():
     )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(descriptions)
 def test_what_the_models_take_is_valid(made):
     Description.model_validate(made)
