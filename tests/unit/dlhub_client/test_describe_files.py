@@ -63,7 +63,7 @@ def test_a_keras_model_takes_three_lines() -> None:
     assert servable["type"] == "Keras Model"
     assert servable["framework"] == {"name": "keras", "version": "3.15.1"}
     assert servable["methods"]["run"]["vectorised"] is True
-    assert "deterministic" not in servable["methods"]["run"]
+    assert servable["methods"]["run"]["deterministic"] is True
     assert document["dlhub"]["dependencies"]["python"]["keras"] == "3.15.1"
     assert "tensorflow-cpu" in document["dlhub"]["dependencies"]["python"]
     assert document["dlhub"]["files"] == {"model": "cnn.keras"}

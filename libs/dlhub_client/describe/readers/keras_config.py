@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dlhub_client.describe.readers.facts import Signature, Tensor, shape_text, table
+from dlhub_client.describe.readers.keras_frozen import is_frozen
 from dlhub_client.describe.readers.keras_layers import Shape, output_shape
 
 Config = Mapping[str, Any]
@@ -38,10 +39,14 @@ class Architecture:
     """Classes that Keras does not bring: they must be given when it is loaded."""
     has_code: bool = False
     """Whether a Lambda layer brings Python code along."""
+    deterministic: bool | None = None
+    """Whether the same input gives the same output; None: nobody knows."""
 
     @property
     def signature(self) -> Signature:
-        return Signature(inputs=self.inputs, outputs=self.outputs, batched=True)
+        return Signature(
+            inputs=self.inputs, outputs=self.outputs, batched=True, deterministic=self.deterministic
+        )
 
     @property
     def summary(self) -> str:
@@ -68,7 +73,8 @@ def read_architecture(document: Config) -> Architecture:
         found = _functional(kind, inner, custom)
     else:
         found = Architecture(kind, None, None, (), custom)
-    return replace(found, has_code=_has_code(document, _MAX_DEPTH))
+    frozen = bool(found.layers) and is_frozen(document)
+    return replace(found, has_code=_has_code(document, _MAX_DEPTH), deterministic=frozen or None)
 
 
 def _has_code(node: Any, depth: int) -> bool:
