@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from examples.elastic_moduli.dataset import TARGETS
 from examples.elastic_moduli.results import ENSEMBLE, LINEAR, PIPELINE, Scored, in_order
@@ -90,7 +90,7 @@ def _parity(axes: Axes, model: Scored, limits: tuple[float, float]) -> None:
     axes.set_ylim(limits)
     axes.set_aspect("equal")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MultipleLocator(100))
+        axis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     axes.set_xlabel(f"{model.target.capitalize()} modulus, DFT (GPa)")
     axes.set_ylabel("Predicted (GPa)")
     text = f"{model.title}\nMAE {model.mae:.1f} GPa, R² {model.r_squared:.2f}"

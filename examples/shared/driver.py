@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dlhub_client import DLHubClient
-from examples.shared import embedded
+from examples.shared import embedded, tensorflow
 from examples.shared.checks import Check, print_checks
 from proto_msgs.errors import DLHubError
 
@@ -73,7 +73,7 @@ def main(example: Example, description: str, arguments: Sequence[str] | None = N
         with _setting(options, console) as setting:
             checks = example(setting)
             print_checks(checks, console)
-    except (DLHubError, embedded.HubCommandError) as error:
+    except (DLHubError, embedded.HubCommandError, tensorflow.TrainingError) as error:
         console.print(f"[bold red]The example failed:[/] {type(error).__name__}:", end=" ")
         console.print(str(error), markup=False, highlight=False)
         return 1

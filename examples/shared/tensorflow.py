@@ -15,11 +15,15 @@ REQUIREMENTS = ("tensorflow-cpu",)
 _INSTALL_S, _RUN_S = 1200.0, 900.0
 
 
+class TrainingError(RuntimeError):
+    """TensorFlow could not be installed, or what ran with it failed."""
+
+
 def run(script: Path, *arguments: str) -> str:
     """What a script prints that runs in the environment.
 
     Raises:
-        RuntimeError: the environment could not be made, or the script failed; the message says why.
+        TrainingError: the environment could not be made, or the script failed; the message says why.
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
     return _called([str(_python()), str(script), *arguments], environment, _RUN_S)
@@ -40,7 +44,12 @@ def _python() -> Path:
 
 
 def _called(command: list[str], environment: dict[str, str], at_most_s: float) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=at_most_s)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr[-3000:]}")
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=at_most_s, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        raise TrainingError(f"{error}:\n{error.stderr[-3000:]}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TrainingError(str(error)) from error
     return done.stdout

@@ -23,13 +23,13 @@ from dlhub_client.describe.functions import static_method
 from dlhub_client.describe.looking import Finding, look
 from dlhub_client.describe.metadata import ModelDescription
 from dlhub_client.describe.pickles import class_method
-from dlhub_client.describe.pipelines import pipeline, step
+from dlhub_client.describe.pipelines import Step, pipeline, step
 from dlhub_client.describe.readers.problems import DescribeError
 from dlhub_client.describe.sklearn_models import sklearn_model
 from dlhub_client.describe.torch_models import torch_model
 
 __all__ = [
-    "DescribeError", "FileDescription", "Finding", "ModelDescription", "SuspiciousFile", "argument",
+    "DescribeError", "FileDescription", "Finding", "ModelDescription", "Step", "SuspiciousFile", "argument",
     "class_method", "from_hint", "keras_model", "lightgbm_model", "look", "onnx_model", "pipeline",
     "sklearn_model", "static_method", "step", "tensorflow_model", "torch_model", "xgboost_model",
 ]  # fmt: skip

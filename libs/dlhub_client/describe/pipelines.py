@@ -8,13 +8,13 @@ A description only names its steps; that they exist and fit the hub checks when 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from dlhub_client.describe.arguments import ArgumentBlock
 from dlhub_client.describe.metadata import ModelDescription
 from dlhub_client.errors import Malformed
 
-Step = str | Sequence[str] | Mapping[str, Any]
+Step: TypeAlias = str | Sequence[str] | Mapping[str, Any]
 """`owner/name`, which follows the newest version, or `owner/name@3`; several of these, which run at the same
 time; or what `step` gives."""
 
