@@ -27,7 +27,7 @@ _LINE = 0.38
 
 def draw(results: Results, path: Path) -> None:
     """Write the figure as a PNG."""
-    layout = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05, wspace=0.02, hspace=0.02)
+    layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.05, wspace=0.02, hspace=0.02)
     figure = Figure(figsize=(11, 8.9), layout=layout)
     halves = figure.add_gridspec(2, 1, height_ratios=(2.2, 0.8))
     above, below = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])

@@ -28,7 +28,7 @@ class Quality:
     """Structural similarity; 1 is the truth."""
 
     def __str__(self) -> str:
-        return f"{self.psnr_db:.1f} dB, SSIM {self.ssim:.2f}"
+        return f"PSNR {self.psnr_db:.1f} dB, SSIM {self.ssim:.2f}"
 
 
 @dataclass(frozen=True)
