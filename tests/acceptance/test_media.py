@@ -68,6 +68,11 @@ def reverses(client: DLHubClient, tmp_path_factory: pytest.TempPathFactory) -> s
     return client.publish_servable(written).name
 
 
+def png(size_bytes: int) -> bytes:
+    """What begins as a PNG file does."""
+    return b"\x89PNG\r\n\x1a\n" + os.urandom(size_bytes)
+
+
 def lines_of_the_readme() -> str:
     text = (ROOT / "README.md").read_text()
     (found,) = re.findall(r"test_media\.py runs these lines -->\n((?:    .*\n)+)", text)
@@ -97,21 +102,27 @@ def test_the_lines_of_the_readme_make_a_negative(hub: RunningHub, tmp_path: Path
 
 
 def test_a_method_gets_a_path_and_gives_one(client: DLHubClient, reverses: str, tmp_path: Path) -> None:
-    content = os.urandom(3_000_000)
+    content = png(3_000_000)
     (tmp_path / "x.png").write_bytes(content)
 
     assert client.run(reverses, tmp_path / "x.png") == content[::-1]
-    assert client.run(reverses, b"123") == b"321"
+    assert client.run(reverses, content[:9]) == content[8::-1]
+
+
+def test_a_file_of_another_type_is_refused(client: DLHubClient, reverses: str, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"GIF89a" + bytes(100))
+    with pytest.raises(InputMismatch, match="inputs: a content of type image/gif came"):
+        client.run(reverses, tmp_path / "x.png")
 
 
 def test_the_folder_of_a_run_is_gone_after_it(client: DLHubClient, reverses: str) -> None:
-    path = Path(client.run(reverses, b"1", method="where"))
+    path = Path(client.run(reverses, png(1), method="where"))
     assert path.suffix == ".png"
     assert not path.parent.exists()
 
 
 def test_a_file_above_8_mib_is_uploaded_by_itself(client: DLHubClient, reverses: str, tmp_path: Path) -> None:
-    content = os.urandom(9 * 1024 * 1024)
+    content = png(9 * 1024 * 1024)
     (tmp_path / "x.png").write_bytes(content)
     assert client.run(reverses, tmp_path / "x.png") == content[::-1]
 
@@ -137,7 +148,7 @@ def test_a_hub_fetches_nothing_from_inside(client: DLHubClient, reverses: str, t
 
 
 def test_a_blob_is_referred_to_by_its_hash(client: DLHubClient, reverses: str, hub: RunningHub) -> None:
-    content = os.urandom(2_000_000)
+    content = png(2_000_000)
     sha256 = hashlib.sha256(content).hexdigest()
     with pytest.raises(InputMismatch, match=f"PUT /api/v1/blobs/{sha256}"):
         client.run(reverses, {"sha256": sha256})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlhub_client import DLHubClient
+from dlhub_client import DLHubClient, describe
 from proto_msgs.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -193,3 +193,39 @@ def test_a_task_is_its_creators_alone(client: DLHubClient, trouble: str, hub: Ru
             eve.get_task_status(future.task_id)
         with pytest.raises(NotFound):
             eve.cancel(future.task_id)
+
+
+TYPED = """
+from datetime import datetime, timedelta
+
+def later(days: int, start: datetime = datetime(1970, 1, 1), step: timedelta = timedelta(0)) -> datetime:
+    return start + days * timedelta(days=1) + step
+"""
+
+
+def test_defaults_reach_the_model_as_what_they_are(client: DLHubClient, tmp_path: Path) -> None:
+    """In the build's own test, when the replica warms up, and in runs."""
+    (tmp_path / "times.py").write_text(TYPED)
+    model = describe.static_method(
+        ("times", "later"),
+        files=[tmp_path / "times.py"],
+        title="Later",
+        parameters={"start": datetime(2026, 11, 24, tzinfo=UTC), "step": timedelta(hours=1)},
+    )
+    name = client.publish_servable(model.set_example(1)).name
+    assert client.run(name, 1) == datetime(2026, 11, 25, 1, tzinfo=UTC)
+    assert client.run(name, 0, {"step": timedelta(0)}) == datetime(2026, 11, 24, tzinfo=UTC)
+    assert client.run_json(name, 0, {"step": 60})["output"] == "2026-11-24T00:01:00+00:00"
+
+
+def test_what_is_shared_can_be_taken_back(client: DLHubClient, trouble: str, hub: RunningHub) -> None:
+    token = client.create_token(user="visitor")["token"]
+    before = client.describe_servable(trouble)["description"]["dlhub"]["visible_to"]
+    with hub.client(token) as visitor:
+        client.set_access(trouble, visible_to=[visitor.whoami()["identity"]])
+        assert visitor.run(trouble, None) == "Hello World"
+        client.set_access(trouble, visible_to=[])
+        with pytest.raises(NotFound):
+            visitor.run(trouble, None)
+        assert visitor.search(trouble.partition("/")[2]) == []
+        client.set_access(trouble, visible_to=before)
