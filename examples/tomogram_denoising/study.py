@@ -72,7 +72,6 @@ class Trained:
     unseen: Frames
     stack: Frames
     picture: Slice
-    train_s: float
     direct_s: float  #: for all frames, with as many threads as there are cores
 
 
@@ -83,7 +82,6 @@ class Results:
     unseen: list[Compared]
     shepp_logan: Compared
     stack: list[Compared]
-    stack_s: dict[int, float]  #: wall clock of the stack, by the number of replicas
 
 
 def conduct(study: Study) -> tuple[Results, list[Check]]:
@@ -95,10 +93,9 @@ def conduct(study: Study) -> tuple[Results, list[Check]]:
     denoised, checks = run_unseen(study, servable, measured, trained)
     checks += run_picture(study, servable, measured, trained)
     runs, more = run_stack(study, servable, measured, trained)
-    times = {replicas: run.run_s for replicas, run in runs.items()}
     usual, usual_stack = measured.usual_dose
     *unseen, last = _compared(measured.unseen, denoised, usual)
-    return Results(unseen, last, _compared(measured.stack, runs[2].frames, usual_stack), times), checks + more
+    return Results(unseen, last, _compared(measured.stack, runs[2].frames, usual_stack)), checks + more
 
 
 def _compared(pair: tuple[Frames, Frames], denoised: Frames, usual: Frames) -> list[Compared]:
@@ -160,8 +157,7 @@ def train(study: Study, measured: Measured, folder: Path) -> Trained:
         bar.done(f"{study.steps} steps in {found['train_s']:.0f} s")
     direct = found["denoised"]
     parts = np.split(direct, [len(unseen), len(unseen) + len(stack)])
-    times = float(found["train_s"]), float(found["direct_s"])
-    return Trained(folder / "denoiser", parts[0], parts[1], parts[2][0], *times)
+    return Trained(folder / "denoiser", parts[0], parts[1], parts[2][0], float(found["direct_s"]))
 
 
 # --- through the hub ---

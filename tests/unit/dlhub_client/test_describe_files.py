@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from dlhub_client import describe
+from dlhub_client.describe.readers.checkpoint_index import Variable
 from dlhub_client.describe.readers.facts import ModelFacts, Tensor
+from dlhub_client.describe.readers.saved_model import summary_of
 from dlhub_client.describe.readers.torch_file import read_torch
 from proto_msgs.description import Description
 
@@ -129,6 +131,12 @@ def test_only_a_frozen_signature_is_deterministic() -> None:
 
 
 # --- PyTorch ---
+
+
+def test_layers_of_a_saved_model_are_in_their_order() -> None:
+    found = summary_of([Variable(f"layers/{name}/kernel", (3,), "float32") for name in ("1", "10", "2", "a")])
+    names = [line.split()[0] for line in (found or "").splitlines()[1:]]
+    assert names == ["layers/1/kernel", "layers/2/kernel", "layers/10/kernel", "layers/a/kernel"]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_pictures_may_differ_by_rounding_only() -> None:
 
 
 def test_the_table_has_a_row_for_each_kind_of_slice() -> None:
-    results = Results([compared()] * 3, compared(denoised=0.1), [compared()] * 2, {1: 2.0, 2: 1.0})
+    results = Results([compared()] * 3, compared(denoised=0.1), [compared()] * 2)
     console = Console(file=io.StringIO(), width=100, record=True)
     console.print(report.table(results))
     text = console.export_text()

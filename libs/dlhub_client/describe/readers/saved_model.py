@@ -6,6 +6,7 @@ behind `Message.text(n)` and its like are fields' numbers there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def _facts(folder: Path, graph: Message) -> ModelFacts:
         version=version,
         signatures=signatures,
         model_type="SavedModel",
-        summary=_summary(variables),
+        summary=summary_of(variables),
         parameter_count=count_of(one.shape for one in variables) if variables else None,
         requirements={"tensorflow-cpu": version, "numpy": None},
         companions=tuple(path for path in sorted(folder.rglob("*")) if path.is_file()),
@@ -168,8 +169,15 @@ def _is_aside(one: Variable) -> bool:
     return bool(for_training) or one.dtype.startswith(("int", "uint", "bool"))
 
 
-def _summary(variables: list[Variable]) -> str | None:
+def summary_of(variables: list[Variable]) -> str | None:
+    """A line for each variable, layer 2 before layer 10."""
     if not variables:
         return None
-    rows = [(one.label, shape_text(one.shape), one.dtype) for one in variables]
+    ordered = sorted(variables, key=lambda one: _in_order(one.label))
+    rows = [(one.label, shape_text(one.shape), one.dtype) for one in ordered]
     return table(rows, ("variable", "shape", "dtype"))
+
+
+def _in_order(label: str) -> list[tuple[int, str]]:
+    """What names with numbers in them are sorted by."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label)]
