@@ -14,6 +14,8 @@ from loadtest.results import Chart, Line, Result, number
 #: Okabe and Ito's palette, which survives the common kinds of colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#333333")
 MARKERS = "osD^vP*X"
+FEWEST_FOR_BARS = 3
+"""Repetitions; two tell nothing about a third, and their interval would hide all others."""
 MOST_LINES_INSIDE = 5
 """Of a chart whose legend lies among its lines."""
 
@@ -61,7 +63,8 @@ def _draw_line(axes: Axes, line: Line, index: int, *, steps: bool) -> None:
     if steps:
         return
     _draw_markers(axes, line, index, colour)
-    widths = [point.estimate.half_width for point in counted]
+    enough = [len(point.values) >= FEWEST_FOR_BARS for point in counted]
+    widths = [point.estimate.half_width if bar else 0.0 for point, bar in zip(counted, enough, strict=True)]
     if any(widths):
         axes.errorbar(xs, means, yerr=widths, fmt="none", ecolor=colour, elinewidth=1, capsize=2)
 

@@ -32,6 +32,8 @@ def converted(value: Any, declared: Argument, path: str = "inputs") -> Any:
 
     A file that is large becomes a LargeFile; `with_uploads` puts a reference in its place.
     """
+    if isinstance(value, str) and declared.type in ("file", "ndarray"):
+        raise _misfit(value, declared, path, f"a file is given by its path, pathlib.Path({value[:100]!r})")
     if declared.type != "file" and is_plain(value):
         return value
     match declared.type:

@@ -128,6 +128,8 @@ def test_a_column_declared_as_an_array_is_one() -> None:
         (Image.new("RGB", (2, 2), (1, 2, 3)), {**ARRAY, "shape": [None, None]}, "with colours"),
         (Path("nowhere.npy"), ARRAY, "nowhere.npy cannot be read: No such file"),
         (Path("nowhere.bin"), FILE, "nowhere.bin cannot be read: No such file"),
+        ("cat.png", ARRAY, r"a str came: a file is given by its path, pathlib.Path\('cat.png'\)"),
+        ("cat.png", FILE, r"pathlib.Path\('cat.png'\)"),
         (io.StringIO("x"), FILE, "open it with mode 'rb'"),
         (io.BytesIO(b"?"), ARRAY, "no array can be read from this file: give one of .npy"),
         (FRAME, FILE, "declared as file, and a DataFrame came: write it to a file"),
