@@ -221,11 +221,18 @@ def test_defaults_reach_the_model_as_what_they_are(client: DLHubClient, tmp_path
 def test_what_is_shared_can_be_taken_back(client: DLHubClient, trouble: str, hub: RunningHub) -> None:
     token = client.create_token(user="visitor")["token"]
     before = client.describe_servable(trouble)["description"]["dlhub"]["visible_to"]
+
+    def found(visitor: DLHubClient) -> bool:
+        return trouble in [one["name"] for one in visitor.search(trouble.partition("/")[2], limit=1000)]
+
     with hub.client(token) as visitor:
-        client.set_access(trouble, visible_to=[visitor.whoami()["identity"]])
-        assert visitor.run(trouble, None) == "Hello World"
-        client.set_access(trouble, visible_to=[])
-        with pytest.raises(NotFound):
-            visitor.run(trouble, None)
-        assert visitor.search(trouble.partition("/")[2]) == []
-        client.set_access(trouble, visible_to=before)
+        try:
+            client.set_access(trouble, visible_to=[visitor.whoami()["identity"]])
+            assert visitor.run(trouble, None) == "Hello World"
+            assert found(visitor)
+            client.set_access(trouble, visible_to=[])
+            with pytest.raises(NotFound):
+                visitor.run(trouble, None)
+            assert not found(visitor)
+        finally:
+            client.set_access(trouble, visible_to=before)
