@@ -26,6 +26,7 @@ from dlhub_build.shim import install_shim
 from dlhub_build.threads import in_thread
 from dlhub_build.uv import Uv
 from dlhub_runtime.blobs import BlobStore
+from dlhub_runtime.opening import opened
 from proto_msgs.blobs import BlobRef, NamedBlob
 from proto_msgs.environment import Environment
 from proto_msgs.errors import BuildFailed
@@ -191,7 +192,7 @@ async def local_copy(sha256: str, store: BlobStore, target: Path) -> Path:
     if path is not None and path.exists():
         await asyncio.to_thread(target.symlink_to, path.absolute())
         return target
-    file = await asyncio.to_thread(target.open, "wb")
+    file = await opened(lambda: target.open("wb"))
     with contextlib.closing(file):
         async for chunk in store.stream(sha256):
             await asyncio.to_thread(file.write, chunk)

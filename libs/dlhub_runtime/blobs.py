@@ -21,6 +21,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from dlhub_runtime import folder_blobs
 from dlhub_runtime.folder_blobs import CHUNK_BYTES, INCOMING, Buffer
+from dlhub_runtime.opening import opened
 from proto_msgs.blobs import BlobRef
 from proto_msgs.errors import Malformed, NotFound, TooLarge
 
@@ -71,7 +72,7 @@ class BlobStore:
     async def put_file(self, path: Path) -> BlobRef:
         """Keep the content of a file, without reading it whole into memory."""
         async with self.writer() as writer:
-            file = await asyncio.to_thread(path.open, "rb")
+            file = await opened(lambda: path.open("rb"))
             with file:
                 while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                     await writer.write(chunk)

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dlhub_runtime.opening import opened
 from proto_msgs.blobs import BlobRef
 
 Buffer = bytes | bytearray | memoryview
@@ -64,8 +65,7 @@ def adopt(area: Path, path: Path) -> BlobRef:
 
 async def stream(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
     """Bytes of a file from `start` up to (not including) `stop`. Raises OSError when they are not there."""
-    file = await asyncio.to_thread(path.open, "rb", buffering=0)
-    with file:
+    with await opened(lambda: path.open("rb", buffering=0)) as file:
         while start < stop:
             piece = await asyncio.to_thread(os.pread, file.fileno(), min(CHUNK_BYTES, stop - start), start)
             if not piece:
